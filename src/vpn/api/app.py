@@ -1,0 +1,64 @@
+"""The application: routes, errors, authentication."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vpn import __version__
+from vpn.api import errors
+from vpn.api.auth import RequireToken
+from vpn.api.routes import status as status_routes
+from vpn.api.routes import users as user_routes
+from vpn.services.status import StatusService
+from vpn.services.users import UserService
+
+LARGEST_BODY = 1024 * 1024  # bytes
+
+_DESCRIPTION = """\
+Everything that the command line, the dashboard and bots do goes through here.
+
+Over TCP, send `Authorization: Bearer TOKEN`; the token lies in the file `api-token` of the data directory.
+Over the Unix socket `api.sock` beside it, none is needed. Every error has the one shape `Error`.
+"""
+
+
+def create_app(*, users: UserService, links_for: user_routes.LinksFor, status: StatusService, token: str) -> FastAPI:
+    """Put the application together."""
+    app = FastAPI(
+        title="vpn-manager",
+        version=__version__,
+        description=_DESCRIPTION,
+        responses=errors.responses(401, 422),
+    )
+    errors.install(app)
+    app.add_middleware(_BoundedBody)
+    guarded = [Depends(RequireToken(token))]
+    app.include_router(status_routes.health_router(status))
+    app.include_router(status_routes.router(status), dependencies=guarded)
+    app.include_router(user_routes.router(users, links_for), dependencies=guarded)
+    return app
+
+
+class _BoundedBody:
+    """Reads no more of a request than `LARGEST_BODY`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        left = LARGEST_BODY
+
+        async def bounded() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")
+            return message
+
+        await self._app(scope, bounded, send)

@@ -1,0 +1,1 @@
+"""One module per resource; each makes a router from the service it speaks for."""

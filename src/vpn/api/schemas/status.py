@@ -1,0 +1,76 @@
+"""The daemon's state, as the API shows it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from vpn.services.status import Status
+
+
+class Health(BaseModel):
+    """Whether the daemon is well."""
+
+    status: Literal["ok", "degraded"] = Field(description="`degraded`: a worker is not serving just now.")
+    version: str = Field(examples=["0.1.0"])
+    uptime_seconds: float
+
+
+class InboundView(BaseModel):
+    """A listening endpoint."""
+
+    name: str = Field(examples=["main"])
+    protocol: str = Field(examples=["mixed"])
+    listen: str = Field(examples=["127.0.0.1:1080"])
+    engine: str = Field(examples=["embedded"])
+
+
+class WorkerView(BaseModel):
+    """A data-plane process."""
+
+    number: int
+    pid: int
+    ready: bool
+    restarts: int
+    active_sessions: int
+
+
+class StatusView(Health):
+    """The daemon, its inbounds and its workers."""
+
+    users: int
+    sessions_total: int = Field(description="Sessions since the daemon started, refused ones included.")
+    active_sessions: int
+    bytes_sent: int = Field(description="From clients to destinations, since the daemon started.")
+    bytes_received: int = Field(description="From destinations to clients, since the daemon started.")
+    inbounds: list[InboundView]
+    workers: list[WorkerView]
+
+    @classmethod
+    def of(cls, status: Status) -> StatusView:
+        """The view of a status."""
+        return cls(
+            status="ok" if status.healthy else "degraded",
+            version=status.version,
+            uptime_seconds=status.uptime_seconds,
+            users=status.users,
+            sessions_total=status.totals.opened,
+            active_sessions=status.totals.active,
+            bytes_sent=status.totals.bytes_sent,
+            bytes_received=status.totals.bytes_received,
+            inbounds=[
+                InboundView(name=each.name, protocol=each.protocol, listen=str(each.listen), engine=each.engine)
+                for each in status.inbounds
+            ],
+            workers=[
+                WorkerView(
+                    number=each.number,
+                    pid=each.pid,
+                    ready=each.ready,
+                    restarts=each.restarts,
+                    active_sessions=each.active,
+                )
+                for each in status.workers
+            ],
+        )

@@ -1,0 +1,91 @@
+"""What the global options mean: where the API is, and how results are written."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from vpn.api.client import Client, Transport, Unreachable, over_tcp, over_unix
+from vpn.cli.output import Output
+from vpn.domain.errors import Conflict
+from vpn.settings import paths
+
+PATIENCE = 10.0  # seconds to wait for a daemon that is starting, or for another command
+_NO_DAEMON = (FileNotFoundError, ConnectionRefusedError, NotADirectoryError)
+
+
+class Context(NamedTuple):
+    """The global options of one command."""
+
+    output: Output
+    server: str | None
+    token: str | None
+    data_dir: Path | None
+    config: Path | None
+
+    def client(self, *, daemon_only: bool = False) -> Client:
+        """The API: of the server named, else of the daemon on this machine, else in this process."""
+        if self.server:
+            return Client(over_tcp(self.server, self.token or self._read_token()))
+        return Client(self._local(daemon_only=daemon_only))
+
+    def find_data_dir(self) -> Path:
+        """The data directory, found without building all settings."""
+        if self.data_dir is not None:
+            return self.data_dir
+        if os.environ.get("VPN_DATA_DIR"):
+            return Path(os.environ["VPN_DATA_DIR"])
+        named = self.config or os.environ.get("VPN_CONFIG")
+        config = Path(named) if named else paths.find_config(os.environ)
+        if config is not None:
+            from vpn.settings.document import read_document
+
+            configured = read_document(config).values.get("data_dir")
+            if configured:
+                return Path(str(configured))
+        return paths.default_data_dir(os.environ)
+
+    def _local(self, *, daemon_only: bool) -> Transport:
+        data_dir = self.find_data_dir()
+        unix = over_unix(data_dir / paths.SOCKET)
+
+        def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    return unix(method, target, body)
+                except PermissionError:
+                    raise Unreachable(
+                        f"{data_dir} is not yours", "become its owner, e.g. with sudo, or use --server and --token"
+                    ) from None
+                except _NO_DAEMON:
+                    if daemon_only:
+                        raise Unreachable(f"no daemon is running on {data_dir}", "start it with: vpn serve") from None
+                try:
+                    return self._in_process(method, target, body)
+                except Conflict as conflict:
+                    # Somebody has the directory: a daemon that will listen in a moment, or another command.
+                    if conflict.code != "already_running" or time.monotonic() > deadline:
+                        raise
+                time.sleep(0.05)
+
+        return transport
+
+    def _in_process(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        from vpn.daemon import call_in_process
+        from vpn.settings.load import load_settings
+
+        flags = {} if self.data_dir is None else {"data_dir": str(self.data_dir)}
+        settings = load_settings(os.environ, config=self.config, flags=flags)
+        return call_in_process(settings, method, target, body)
+
+    def _read_token(self) -> str:
+        path = self.find_data_dir() / paths.TOKEN
+        try:
+            return path.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            raise Unreachable(
+                f"no token for {self.server}", "give one with --token or VPN_TOKEN; the server keeps it in api-token"
+            ) from None

@@ -1,0 +1,82 @@
+"""``vpn``: the global options, and the list of command groups."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpn.cli import failures, serve, status, users
+from vpn.cli.context import Context
+from vpn.cli.output import Format, Output
+
+app = typer.Typer(
+    name="vpn",
+    help="Runs, manages and observes a private VPN and proxy service.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("status")(status.status)
+app.command("version")(status.version)
+app.add_typer(users.app, name="users")
+
+_WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")
+_WITHOUT_VALUE = ("--verbose",)
+
+
+@app.callback()
+def main(
+    ctx: typer.Context,
+    format: Annotated[Format, typer.Option(envvar="VPN_FORMAT", help="How results are written.")] = Format.TABLE,
+    server: Annotated[
+        str | None, typer.Option(envvar="VPN_SERVER", help="A daemon elsewhere, e.g. https://vpn.example.org.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="VPN_TOKEN", help="The API token for --server; better in VPN_TOKEN.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the daemon keeps its data; also VPN_DATA_DIR.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The configuration file; also VPN_CONFIG.")] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", envvar="VPN_VERBOSE", help="Show where an error comes from.")
+    ] = False,
+) -> None:
+    """These options may stand anywhere on the command line."""
+    ctx.obj = Context(Output(format), server, token, data_dir, config)
+
+
+def run() -> None:
+    """The entry point: no exception leaves it."""
+    arguments = to_front(sys.argv[1:])
+    try:
+        app(arguments, prog_name="vpn")
+    except KeyboardInterrupt:
+        sys.exit(failures.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader, such as head, has had enough. Nothing more may be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        sys.exit(failures.report(error, verbose="--verbose" in arguments or bool(os.environ.get("VPN_VERBOSE"))))
+
+
+def to_front(arguments: list[str]) -> list[str]:
+    """Move the global options before the command, where Typer wants them."""
+    front: list[str] = []
+    rest: list[str] = []
+    queue = list(arguments)
+    while queue:
+        argument = queue.pop(0)
+        if argument == "--":
+            return [*front, *rest, argument, *queue]
+        if argument in _WITH_VALUE and queue:
+            front += [argument, queue.pop(0)]
+        elif argument in _WITHOUT_VALUE or argument.startswith(tuple(f"{option}=" for option in _WITH_VALUE)):
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return front + rest

@@ -1,0 +1,118 @@
+"""Results in the format that was asked for: a table for people, the others for programs.
+
+The table is drawn here and not by a library: importing one costs more than the rest of a command.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    PLAIN = "plain"
+
+
+class Output:
+    """Writes results to standard output."""
+
+    def __init__(self, format: Format) -> None:
+        self.format = format
+
+    @property
+    def for_people(self) -> bool:
+        """Whether sentences are welcome, or only data."""
+        return self.format is Format.TABLE
+
+    def rows(self, rows: Iterable[Row], columns: Sequence[str], *, empty: str) -> None:
+        """A list of things. `empty` is said to people when there are none."""
+        found = list(rows)
+        if self.format is Format.TABLE and not found:
+            print(empty)
+        elif self.format is Format.TABLE:
+            print(_table(found, columns))
+        elif self.format is Format.PLAIN:
+            for row in found:
+                print("\t".join(_one_line(row[column]) for column in columns))
+        else:
+            self._document([dict(row) for row in found])
+
+    def record(self, record: Row) -> None:
+        """One thing."""
+        if self.format is Format.TABLE:
+            width = max(map(len, record))
+            for name, value in record.items():
+                print(f"{name.replace('_', ' '):{width}}  {_one_line(value)}".rstrip())
+        elif self.format is Format.PLAIN:
+            for name, value in record.items():
+                print(f"{name}\t{_one_line(value)}")
+        else:
+            self._document(dict(record))
+
+    def sentence(self, text: str) -> None:
+        """A word on what was done, for people only."""
+        if self.for_people:
+            print(text)
+
+    def _document(self, data: Any) -> None:
+        if self.format is Format.JSON:
+            json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
+            print()
+        else:
+            from ruamel.yaml import YAML
+
+            yaml = YAML()
+            yaml.default_flow_style = False
+            yaml.width = 1000
+            yaml.dump(data, sys.stdout)
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    cells = [[_one_line(row[column]) for column in columns] for row in rows]
+    titles = [column.replace("_", " ").upper() for column in columns]
+    widths = [max(map(_width, column)) for column in zip(titles, *cells, strict=True)]
+    if sys.stdout.isatty():
+        # The last column gives way on a narrow terminal; the others are what a person looks for.
+        left = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
+        widths[-1] = max(min(widths[-1], left), len(titles[-1]))
+    lines = [titles, *cells]
+    return "\n".join(
+        "  ".join(_fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _one_line(value: Any) -> str:
+    """A value as text without control characters: nothing from outside moves the cursor."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
+
+
+def _width(text: str) -> int:
+    """Terminal cells: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )
+
+
+def _fit(text: str, width: int) -> str:
+    if _width(text) > width:
+        while text and _width(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - _width(text))

@@ -1,0 +1,57 @@
+"""``vpn status`` and ``vpn version``."""
+
+from __future__ import annotations
+
+import typer
+
+from vpn import __version__
+from vpn.cli.context import Context
+
+
+def status(ctx: typer.Context) -> None:
+    """Show how the daemon is."""
+    context: Context = ctx.obj
+    state = context.client(daemon_only=True).status()
+    if not context.output.for_people:
+        context.output.record(state)
+        return
+    workers = state["workers"]
+    context.output.record(
+        {
+            "status": state["status"],
+            "version": state["version"],
+            "uptime": _duration(state["uptime_seconds"]),
+            "users": state["users"],
+            "sessions": f"{state['active_sessions']} active, {state['sessions_total']} since the start",
+            "traffic": f"{_size(state['bytes_sent'])} sent, {_size(state['bytes_received'])} received",
+            **{f"inbound {each['name']}": f"{each['protocol']} on {each['listen']}" for each in state["inbounds"]},
+            "workers": f"{sum(each['ready'] for each in workers)} of {len(workers)} serving, "
+            f"{sum(each['restarts'] for each in workers)} restarts",
+        }
+    )
+
+
+def version(ctx: typer.Context) -> None:
+    """Show the version of this program."""
+    context: Context = ctx.obj
+    if context.output.for_people:
+        print(f"vpn-manager {__version__}")
+    else:
+        context.output.record({"version": __version__})
+
+
+def _duration(seconds: float) -> str:
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "m"), (left, "s")]
+    return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

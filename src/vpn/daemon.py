@@ -1,0 +1,246 @@
+"""Builds everything and wires it: the daemon, and the same API in one process for a single request."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+import uvloop
+from fastapi import FastAPI
+
+from vpn import logs
+from vpn.api import in_process
+from vpn.api.app import create_app
+from vpn.api.auth import trusted
+from vpn.api.server import APIServer
+from vpn.data_directory import DataDirectory
+from vpn.domain.address import Endpoint
+from vpn.domain.errors import Unavailable
+from vpn.domain.inbound import Inbound
+from vpn.proxy.control import Timeouts
+from vpn.proxy.supervisor import Bound, Supervisor, bind
+from vpn.services.access import links_for
+from vpn.services.authentication import Authentication
+from vpn.services.session_log import log_sessions
+from vpn.services.snapshots import Snapshots
+from vpn.services.status import StatusService
+from vpn.services.users import Admission, UserService
+from vpn.settings.model import Settings
+from vpn.store.database import Database, sqlite_url
+from vpn.store.facts import FactStore
+from vpn.store.secrets import open_box, read_key
+from vpn.store.users import UserStore
+
+FIRST_USER = "me"
+_WELCOMED = "welcomed"
+
+
+class Announcement(NamedTuple):
+    """What a person needs to know once the daemon serves."""
+
+    inbounds: list[Inbound]
+    api: Endpoint
+    data_directory: Path
+    token_file: Path
+    first_links: list[str]
+    """The links of the first user; only at the first start."""
+
+
+class House(NamedTuple):
+    """The floors from the store up to the API, built."""
+
+    app: FastAPI
+    users: UserService
+    user_store: UserStore
+    facts: FactStore
+    snapshots: Snapshots
+    status: StatusService
+
+
+def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
+    """Run the daemon until SIGINT or SIGTERM.
+
+    Raises:
+        DomainError: it cannot start; nothing is left half-made.
+    """
+    os.umask(0o077)
+    logs.configure(level=settings.log.level, format=settings.log.format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, announce))
+
+
+def call_in_process(settings: Settings, method: str, target: str, body: bytes) -> tuple[int, bytes]:
+    """Answer one API request in this process, as the daemon would.
+
+    Raises:
+        Conflict: another process has the data directory.
+        DomainError: the data directory or the database cannot be used.
+    """
+    os.umask(0o077)
+    logs.configure(level="warning", format=settings.log.format)
+
+    async def answer() -> tuple[int, bytes]:
+        inbounds = [_main_inbound(settings)]
+        with DataDirectory(settings.data_dir) as directory:
+            async with _build(settings, directory, inbounds) as house:
+                return await in_process.call(house.app, method, target, body)
+
+    return asyncio.run(answer())
+
+
+async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
+    log = structlog.get_logger("daemon")
+    stop = asyncio.Event()
+    # Ports first: if one is taken, nothing has been written yet.
+    api_socket = _listen(settings.api.listen, "api.listen")
+    bound = _bind(_main_inbound(settings), settings.proxy.workers)
+    with api_socket, DataDirectory(settings.data_dir) as directory:
+        async with _build(settings, directory, [bound.inbound]) as house:
+            authentication = Authentication(house.user_store)
+            supervisor = Supervisor(
+                [bound],
+                settings.proxy.workers,
+                verify=authentication.verify,
+                on_sessions=log_sessions,
+                log=structlog.get_logger("proxy"),
+            )
+            _handle_signals(stop, supervisor)
+            house.status.watch(supervisor)
+            house.snapshots.publish_to(supervisor.publish)
+            unix_socket = directory.listen()
+            servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
+            try:
+                await _start(supervisor, house)
+                first = await _welcome(house)
+                for server in servers:
+                    server.start()
+                announce(_announcement(directory, bound.inbound, api_socket, first))
+                log.info("ready", proxy=str(bound.inbound.listen), workers=settings.proxy.workers)
+                await stop.wait()
+                log.info("stopping", sessions=supervisor.totals().active, drain=settings.proxy.drain_timeout)
+                await supervisor.stop(settings.proxy.drain_timeout)
+            finally:
+                supervisor.kill()
+                for server in servers:
+                    await server.stop()
+                authentication.close()
+                directory.api_socket.unlink(missing_ok=True)
+            log.info("stopped")
+
+
+@asynccontextmanager
+async def _build(settings: Settings, directory: DataDirectory, inbounds: list[Inbound]) -> AsyncIterator[House]:
+    """The floors from the store up, and their end."""
+    if directory.key.exists():
+        read_key(directory.key)  # a damaged one is found before the database is touched
+    database = Database(settings.database.url or sqlite_url(directory.database))
+    try:
+        await database.migrate()
+        facts = FactStore(database)
+        await open_box(directory.key, facts)
+        user_store = UserStore(database)
+        proxy = settings.proxy
+        timeouts = Timeouts(proxy.handshake_timeout, proxy.connect_timeout, proxy.idle_timeout)
+        snapshots = Snapshots(user_store, timeouts, private_destinations=proxy.private_destinations == "allow")
+        users = UserService(user_store, snapshots, partial(datetime.now, UTC))
+        status = StatusService(user_store, inbounds)
+        app = create_app(
+            users=users,
+            links_for=partial(links_for, inbounds),
+            status=status,
+            token=directory.read_token(),
+        )
+        yield House(app, users, user_store, facts, snapshots, status)
+    finally:
+        await database.close()
+
+
+async def _start(supervisor: Supervisor, house: House) -> None:
+    try:
+        await supervisor.start(await house.snapshots.build())
+    except TimeoutError:
+        raise Unavailable(
+            "workers_failed", "the data-plane workers did not start in time", "the lines above may say why"
+        ) from None
+
+
+async def _welcome(house: House) -> Admission | None:
+    """At the very first start, make a first user, unless there are users already."""
+    if await house.facts.get(_WELCOMED) is not None:
+        return None
+    _, users = await house.users.page(page=1, page_size=1)
+    admission = await house.users.add(FIRST_USER, note="made at the first start") if users == 0 else None
+    await house.facts.put(_WELCOMED, b"")
+    return admission
+
+
+def _announcement(
+    directory: DataDirectory, inbound: Inbound, api_socket: socket.socket, first: Admission | None
+) -> Announcement:
+    return Announcement(
+        inbounds=[inbound],
+        api=Endpoint(*api_socket.getsockname()[:2]),
+        data_directory=directory.path,
+        token_file=directory.token,
+        first_links=links_for([inbound], first.user.name, first.password) if first is not None else [],
+    )
+
+
+def _main_inbound(settings: Settings) -> Inbound:
+    return Inbound(name="main", protocol="mixed", listen=settings.proxy.listen)
+
+
+def _bind(inbound: Inbound, workers: int) -> Bound:
+    try:
+        return bind(inbound, workers)
+    except OSError as error:
+        raise _port_trouble(inbound.listen, error, "proxy.listen") from None
+
+
+def _listen(listen: Endpoint, setting: str) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(*listen, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, kind)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(1024)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+    except OSError as error:
+        raise _port_trouble(listen, error, setting) from None
+
+
+def _port_trouble(listen: Endpoint, error: OSError, setting: str) -> Unavailable:
+    section, _, key = setting.partition(".")
+    variable = f"VPN_{section.upper()}__{key.upper()}"
+    return Unavailable(
+        "cannot_listen",
+        f"cannot listen on {listen}: {error.strerror}",
+        f"stop what uses it, or set {setting} (or {variable}) to another address",
+    )
+
+
+def _handle_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
+    """The first signal stops in good order, the second at once."""
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            supervisor.kill()
+            os._exit(128 + number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)

@@ -1,0 +1,1 @@
+"""The vocabulary of the product and its pure rules: no I/O, no clock, no framework."""

@@ -1,0 +1,1 @@
+"""Share links: what a user pastes into a client. Pure text, no I/O."""

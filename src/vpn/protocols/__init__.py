@@ -1,0 +1,17 @@
+"""Wire protocols: bytes in, events out, no I/O.
+
+Theory of operation
+===================
+
+A parser is a generator made from a `Reader`. It is written top to bottom, the way the RFC tells the
+story, and it never opens a socket, looks up a user or reads a clock. It yields what it wants next:
+
+    None            more bytes; whoever drives it feeds the reader and calls `send(None)`
+    Send            bytes for the client
+    Authenticate    "is this the user's password?", answered with a bool
+    Connect         "connect there", answered with `Connected` or `Refused`
+
+It ends by returning, once its last reply was yielded. If the answer to `Connect` was `Connected`, the
+tunnel stands from then on and `reader.rest()` holds the bytes the client sent early. Anything the client
+did wrong raises `ProtocolError`, which carries the reply the client should get.
+"""

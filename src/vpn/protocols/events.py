@@ -1,0 +1,62 @@
+"""What a parser says, and what it is answered.
+
+These are made once or more per connection, so they are msgspec structs: frozen, cheap, and kept out of
+the garbage collector's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from enum import Enum
+
+import msgspec
+
+
+class Refusal(Enum):
+    """Why a destination was not reached; each protocol has its own words for it."""
+
+    NOT_ALLOWED = "not_allowed"
+    NAME_NOT_FOUND = "name_not_found"
+    CONNECTION_REFUSED = "connection_refused"
+    NETWORK_UNREACHABLE = "network_unreachable"
+    HOST_UNREACHABLE = "host_unreachable"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """Bytes for the client."""
+
+    data: bytes
+
+
+class Authenticate(msgspec.Struct, frozen=True, gc=False):
+    """Is this the password of this user? Answered with a bool."""
+
+    user: str
+    password: str
+
+
+class Connect(msgspec.Struct, frozen=True, gc=False):
+    """Open a TCP connection. `host` is an IP address in text or a name, without brackets."""
+
+    host: str
+    port: int
+
+
+class Connected(msgspec.Struct, frozen=True, gc=False):
+    """The connection stands; `host` and `port` are its local end (RFC 1928's BND.ADDR and BND.PORT)."""
+
+    host: str
+    port: int
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """The connection does not stand."""
+
+    why: Refusal
+
+
+Step = Send | Authenticate | Connect | None
+Answer = bool | Connected | Refused | None
+Parser = Generator[Step, Answer, None]

@@ -1,0 +1,140 @@
+"""Messages over a socketpair: length-prefixed msgpack, with descriptors alongside.
+
+A channel belongs to whichever loop its end lives in. That loop calls `on_readable` and `on_writable`,
+and offers `want_write`, by which the channel asks to be told when the socket takes bytes again.
+"""
+
+from __future__ import annotations
+
+import array
+import socket
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from vpn.proxy.control import Message
+
+Incoming = TypeVar("Incoming", bound=Message)
+
+_HEADER = 4  # bytes of length, big-endian
+_CHUNK = 256 * 1024
+_MOST_DESCRIPTORS = 253  # SCM_MAX_FD of Linux
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Channel(Generic[Incoming]):
+    """One end of a channel.
+
+    Args:
+        sock: a connected, non-blocking Unix stream socket; the channel owns it.
+        incoming: the union of message types to expect.
+        receive: called with each message.
+        closed: called once when the other end is gone.
+        want_write: called with True when bytes wait for the socket, with False when none do any more.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        incoming: object,
+        *,
+        receive: Callable[[Incoming], None],
+        closed: Callable[[], None],
+        want_write: Callable[[bool], None],
+    ) -> None:
+        self._sock = sock
+        self._decoder: msgspec.msgpack.Decoder[Incoming] = msgspec.msgpack.Decoder(incoming)
+        self._receive = receive
+        self._closed = closed
+        self._want_write = want_write
+        self._input = bytearray()
+        self._output = bytearray()
+        self._descriptors: list[int] = []
+        self._open = True
+
+    def fileno(self) -> int:
+        """The descriptor to watch."""
+        return self._sock.fileno()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the other end to read."""
+        return len(self._output)
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Send a message, now or as soon as the socket takes it; without effect once the other end is gone."""
+        if not self._open:
+            return
+        body = _encoder.encode(message)
+        frame = len(body).to_bytes(_HEADER, "big") + body
+        if descriptors:
+            # Descriptors ride on the first byte of their frame. They are sent only while a worker starts,
+            # when its channel is empty, so this one send takes at least that byte.
+            rights = array.array("i", descriptors)
+            sent = self._sock.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            frame = frame[sent:]
+        waiting = bool(self._output)
+        self._output += frame
+        if not waiting:
+            self._flush()
+            if self._output:
+                self._want_write(True)
+
+    def on_writable(self) -> None:
+        """The socket takes bytes again."""
+        self._flush()
+        if not self._output:
+            self._want_write(False)
+
+    def on_readable(self) -> None:
+        """The socket has bytes, or its other end is gone."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._sock, _CHUNK, _MOST_DESCRIPTORS)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            data, descriptors = b"", []
+        self._descriptors += descriptors
+        if not data:
+            self._hang_up()
+            return
+        self._input += data
+        self._deliver()
+
+    def take_descriptors(self, count: int) -> list[int]:
+        """The descriptors that came with the message being received, in order."""
+        taken, self._descriptors = self._descriptors[:count], self._descriptors[count:]
+        return taken
+
+    def close(self) -> None:
+        """Close this end, without calling `closed`."""
+        self._open = False
+        self._sock.close()
+
+    def _deliver(self) -> None:
+        start = 0
+        while len(self._input) - start >= _HEADER:
+            size = int.from_bytes(self._input[start : start + _HEADER], "big")
+            end = start + _HEADER + size
+            if end > len(self._input):
+                break
+            message = self._decoder.decode(memoryview(self._input)[start + _HEADER : end])
+            start = end
+            self._receive(message)
+        del self._input[:start]
+
+    def _flush(self) -> None:
+        try:
+            while self._output:
+                sent = self._sock.send(self._output)
+                del self._output[:sent]
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self._output.clear()  # the end of the other side arrives at on_readable
+
+    def _hang_up(self) -> None:
+        if self._open:
+            self._open = False
+            self._closed()

@@ -1,0 +1,158 @@
+"""From a destination to a connected socket: resolve, guard, race.
+
+Every resolved address passes the destination guard, and the one that passed is the one connected to: there
+is no second lookup. With several addresses a new attempt starts every 250 ms, or as soon as one fails, and
+the first to connect wins (Happy Eyeballs, RFC 8305).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+
+import msgspec
+
+from vpn.domain.address import pack, special_kind, unpack
+from vpn.protocols.events import Refusal
+from vpn.proxy.core import Core
+from vpn.proxy.poller import EDGE, HANGUP, READ, WRITE, Timer
+
+STAGGER = 0.25  # seconds, RFC 8305 §5
+MOST_ATTEMPTS = 8  # addresses of one name that are tried
+
+_REFUSALS = {
+    errno.ECONNREFUSED: Refusal.CONNECTION_REFUSED,
+    errno.ENETUNREACH: Refusal.NETWORK_UNREACHABLE,
+    errno.EHOSTUNREACH: Refusal.HOST_UNREACHABLE,
+    errno.ETIMEDOUT: Refusal.TIMED_OUT,
+}
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """A connected socket, registered with the poller; the caller owns it."""
+
+    sock: socket.SocketType
+    address: str
+
+
+class Unreached(msgspec.Struct, frozen=True):
+    """No connection. `detail` says more for the log, e.g. the kind of a forbidden address."""
+
+    why: Refusal
+    detail: str
+
+
+Outcome = Reached | Unreached
+
+
+class Connector:
+    """One try to reach one destination. It is made, started, and calls `done` once unless cancelled."""
+
+    __slots__ = ("_attempts", "_core", "_done", "_host", "_last", "_port", "_todo", "_wake")
+
+    def __init__(self, core: Core, host: str, port: int, done: Callable[[Outcome], None]) -> None:
+        self._core = core
+        self._host = host
+        self._port = port
+        self._done: Callable[[Outcome], None] | None = done
+        self._attempts: dict[socket.SocketType, str] = {}
+        self._todo: list[str] = []
+        self._last = Unreached(Refusal.FAILED, "")
+        self._wake: Timer | None = None
+
+    def start(self) -> None:
+        """Begin; `done` may be called before this returns."""
+        packed = pack(self._host)
+        if packed is None:
+            self._core.resolver.resolve(self._host, self._resolved)
+        else:
+            self._resolved([packed])
+
+    def cancel(self) -> None:
+        """Forget it; `done` is not called."""
+        self._done = None
+        self._clear()
+
+    def _resolved(self, addresses: list[bytes]) -> None:
+        if self._done is None:
+            return
+        if not addresses:
+            self._finish(Unreached(Refusal.NAME_NOT_FOUND, ""))
+            return
+        if not self._core.private_destinations:
+            kinds = [special_kind(address) for address in addresses]
+            addresses = [address for address, kind in zip(addresses, kinds, strict=True) if kind is None]
+            if not addresses:
+                self._finish(Unreached(Refusal.NOT_ALLOWED, f"{kinds[0]}_destination".replace("-", "_")))
+                return
+        self._todo = [unpack(address) for address in addresses[:MOST_ATTEMPTS]]
+        self._next()
+
+    def _next(self) -> None:
+        """Start attempts until one is under way, or none is left."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        while self._todo and self._done is not None:
+            if self._attempt(self._todo.pop(0)):
+                if self._todo:
+                    self._wake = self._core.poller.call_later(STAGGER, self._next)
+                return
+        if not self._attempts and self._done is not None:
+            self._finish(self._last)
+
+    def _attempt(self, address: str) -> bool:
+        """Start one attempt; False if it failed at once."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            sock = socket.SocketType(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            self._failed(error.errno)
+            return False
+        code = sock.connect_ex((address, self._port))
+        if code not in (0, errno.EINPROGRESS):
+            sock.close()
+            self._failed(code)
+            return False
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._attempts[sock] = address
+        # Loopback connects at once. Otherwise WRITE tells when, and stays: edge-triggered, it costs nothing.
+        events = READ | EDGE if code == 0 else READ | WRITE | EDGE
+        self._core.poller.register(sock.fileno(), lambda mask: self._on_event(sock, mask), events)
+        if code == 0:
+            self._won(sock)
+        return True
+
+    def _on_event(self, sock: socket.SocketType, mask: int) -> None:
+        if not mask & (WRITE | HANGUP):
+            return
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0 and mask & WRITE:
+            self._won(sock)
+            return
+        del self._attempts[sock]
+        self._core.poller.close(sock)
+        self._failed(code)
+        self._next()
+
+    def _won(self, sock: socket.SocketType) -> None:
+        self._finish(Reached(sock, self._attempts.pop(sock)))
+
+    def _failed(self, code: int | None) -> None:
+        why = _REFUSALS.get(code or 0, Refusal.FAILED)
+        self._last = Unreached(why, errno.errorcode.get(code or 0, "") if why is Refusal.FAILED else "")
+
+    def _finish(self, outcome: Outcome) -> None:
+        done, self._done = self._done, None
+        self._clear()
+        if done is not None:
+            done(outcome)
+
+    def _clear(self) -> None:
+        self._todo = []
+        if self._wake is not None:
+            self._wake.cancel()
+        for sock in self._attempts:
+            self._core.poller.close(sock)
+        self._attempts.clear()

@@ -1,0 +1,69 @@
+"""May this user come in?
+
+The hot path is one lookup of a verdict remembered. The rest is asked of the daemon: it alone holds the
+password hashes and spends the milliseconds they take, so a storm of wrong passwords does not stop the
+data plane, and what one worker learnt every worker's client finds known.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from itertools import count
+
+from vpn.domain.remembered import Remembered
+from vpn.domain.user import canonical
+from vpn.proxy.control import SnapshotUser, Verdict, Verify
+
+MOST_WAITING = 1024  # clients whose password is with the daemon; more are turned away
+
+Answer = Callable[[bool], None]
+
+
+class Credentials:
+    """Passwords as one worker sees them.
+
+    Args:
+        ask: sends a message to the daemon.
+    """
+
+    def __init__(self, ask: Callable[[Verify], None]) -> None:
+        self._ask = ask
+        self._users: dict[str, SnapshotUser] = {}
+        self._remembered = Remembered(secrets.token_bytes(32))
+        self._numbers = count(1)
+        self._waiting: dict[int, tuple[str, str, Answer]] = {}
+
+    def replace_users(self, users: list[SnapshotUser]) -> None:
+        """Work from these users from now on."""
+        self._users = {canonical(user.name): user for user in users}
+
+    def allowed(self, name: str) -> bool:
+        """Whether this user exists and is enabled."""
+        user = self._users.get(canonical(name))
+        return user is not None and user.enabled
+
+    def check(self, name: str, password: str, now: float, answer: Answer) -> bool | None:
+        """The verdict, if it is known; else None, and `answer` is called with it later."""
+        user = self._users.get(canonical(name))
+        if user is not None:
+            verdict = self._remembered.recall(name, password, user.credential, now)
+            if verdict is not None:
+                return verdict and user.enabled
+        # A name that nobody bears is asked about as well: the time an answer takes tells no names.
+        if len(self._waiting) >= MOST_WAITING:
+            return False
+        number = next(self._numbers)
+        self._waiting[number] = (name, password, answer)
+        self._ask(Verify(number, name, password))
+        return None
+
+    def settle(self, verdict: Verdict, now: float) -> None:
+        """The daemon answered."""
+        name, password, answer = self._waiting.pop(verdict.id)
+        user = self._users.get(canonical(name))
+        if user is None or user.credential != verdict.credential:
+            answer(False)  # the user went, or got another password, while this one was being verified
+            return
+        self._remembered.remember(name, password, verdict.credential, verdict.accepted, now)
+        answer(verdict.accepted and user.enabled)

@@ -1,0 +1,123 @@
+"""Names to addresses: c-ares with a cache that honours TTLs.
+
+c-ares reads the hosts file and the system's resolver settings, and answers ``localhost`` itself. Names that
+do not exist are remembered too, for a short while, and lookups of one name at the same time are made once.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pycares
+
+from vpn.domain.address import pack
+from vpn.proxy.poller import HANGUP, Poller, Timer
+
+CAPACITY = 4096  # names; the oldest goes first
+LONGEST = 300.0  # seconds that an answer is kept at most
+SHORTEST = 1.0  # seconds that an answer is kept at least: records with TTL 0 exist
+NEGATIVE = 10.0  # seconds that "no such name" is kept
+_NO_SUCH_NAME = frozenset({pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA, pycares.errno.ARES_EBADNAME})
+
+Answer = list[bytes]
+"""Packed addresses, best first; empty: the name has none."""
+
+
+class Resolver:
+    """The resolver of one worker. It may only be used from its poller's thread.
+
+    Args:
+        options: passed on to c-ares, e.g. ``servers`` and ``timeout``.
+    """
+
+    def __init__(self, poller: Poller, **options: Any) -> None:
+        self._poller = poller
+        self._channel = pycares.Channel(sock_state_cb=self._watch, **options)
+        self._cache: dict[str, tuple[float, Answer]] = {}
+        self._waiting: dict[str, list[Callable[[Answer], None]]] = {}
+        self._watched: set[int] = set()
+        self._clock: Timer | None = None
+
+    def resolve(self, name: str, done: Callable[[Answer], None]) -> None:
+        """Call `done` with the name's addresses, at once if they are known."""
+        name = name.lower()
+        known = self._cache.get(name)
+        if known is not None and known[0] > self._poller.now:
+            done(known[1])
+            return
+        waiting = self._waiting.get(name)
+        if waiting is not None:
+            waiting.append(done)
+            return
+        self._waiting[name] = [done]
+        try:
+            self._channel.getaddrinfo(
+                name,
+                None,
+                family=socket.AF_UNSPEC,
+                type=socket.SOCK_STREAM,
+                callback=lambda result, error: self._finish(name, result, error),
+            )
+        except (pycares.AresError, UnicodeError, ValueError):  # not a name at all
+            self._finish(name, None, pycares.errno.ARES_EBADNAME)
+        self._tick()
+
+    def close(self) -> None:
+        """Give up what is under way; its callers are told that there is no address."""
+        self._channel.cancel()
+        self._channel.close()
+
+    def _finish(self, name: str, result: pycares.AddrInfoResult | None, error: int | None) -> None:
+        addresses: Answer = []
+        lifetime = NEGATIVE
+        if result is not None:
+            packed = [pack(_text(node.addr[0])) for node in result.nodes]
+            addresses = list(dict.fromkeys(each for each in packed if each is not None))
+            ttl = min((node.ttl for node in result.nodes), default=0)
+            lifetime = min(max(float(ttl), SHORTEST), LONGEST)
+        if result is not None or error in _NO_SUCH_NAME:
+            self._remember(name, lifetime, addresses)
+        for done in self._waiting.pop(name, []):
+            done(addresses)
+
+    def _remember(self, name: str, lifetime: float, addresses: Answer) -> None:
+        self._cache.pop(name, None)
+        if len(self._cache) >= CAPACITY:
+            del self._cache[next(iter(self._cache))]
+        self._cache[name] = (self._poller.now + lifetime, addresses)
+
+    def _watch(self, fd: int, readable: bool, writable: bool) -> None:
+        """c-ares opened, changed or is about to close a socket."""
+        # EPOLLIN and EPOLLOUT, level-triggered: c-ares keeps no promise to read until there is no more.
+        events = (1 if readable else 0) | (4 if writable else 0)
+        if not events:
+            self._watched.discard(fd)
+            self._poller.unregister(fd)
+        elif fd in self._watched:
+            self._poller.modify(fd, events)
+        else:
+            self._watched.add(fd)
+            self._poller.register(fd, lambda mask: self._process(fd, mask), events)
+
+    def _process(self, fd: int, mask: int) -> None:
+        bad = pycares.ARES_SOCKET_BAD
+        self._channel.process_fd(fd if mask & (1 | HANGUP) else bad, fd if mask & 4 else bad)
+        self._tick()
+
+    def _tick(self) -> None:
+        """Keep c-ares' own timers running while it waits for answers."""
+        if self._clock is not None or not self._waiting:
+            return
+        left: float = self._channel.timeout()  # type: ignore[no-untyped-call]
+        self._clock = self._poller.call_later(max(0.01, min(1.0, left)), self._on_clock)
+
+    def _on_clock(self) -> None:
+        self._clock = None
+        self._channel.process_fd(pycares.ARES_SOCKET_BAD, pycares.ARES_SOCKET_BAD)
+        self._tick()
+
+
+def _text(address: bytes | str) -> str:
+    return address.decode() if isinstance(address, bytes) else address

@@ -1,0 +1,36 @@
+"""What a user needs to connect: links to every inbound."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from vpn.domain.address import pack
+from vpn.domain.inbound import Inbound
+from vpn.links import proxy
+
+# Which links lead to an inbound of which protocol.
+_SCHEMES = {"mixed": ("socks5h", "http")}
+
+
+def links_for(inbounds: Sequence[Inbound], user: str, password: str) -> list[str]:
+    """The links by which a user reaches these inbounds."""
+    return [
+        proxy.build(proxy.ProxyLink(scheme, reachable_host(inbound.listen.host), inbound.listen.port, user, password))
+        for inbound in inbounds
+        for scheme in _SCHEMES[inbound.protocol]
+    ]
+
+
+def reachable_host(host: str) -> str:
+    """An address that a client can use: for "all addresses" (0.0.0.0, ::) the one that leads out of here."""
+    packed = pack(host)
+    if packed is None or any(packed):
+        return host
+    family, somewhere = (socket.AF_INET, "192.0.2.1") if len(packed) == 4 else (socket.AF_INET6, "2001:db8::1")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((somewhere, 9))  # a datagram socket sends nothing by connecting
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "127.0.0.1" if len(packed) == 4 else "::1"

@@ -1,0 +1,65 @@
+"""How the daemon is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from vpn import __version__
+from vpn.domain.inbound import Inbound
+from vpn.proxy.supervisor import Supervisor, Totals, WorkerStatus
+from vpn.store.users import UserStore
+
+_NO_TRAFFIC = Totals(0, 0, 0, 0)
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The daemon at one moment."""
+
+    version: str
+    uptime_seconds: float
+    healthy: bool
+    """Whether every worker serves."""
+    users: int
+    inbounds: list[Inbound]
+    workers: list[WorkerStatus]
+    totals: Totals
+
+
+class StatusService:
+    """Knows how things are; without a data plane, that nothing is served."""
+
+    def __init__(self, users: UserStore, inbounds: Sequence[Inbound]) -> None:
+        self._users = users
+        self._inbounds = list(inbounds)
+        self._supervisor: Supervisor | None = None
+        self._started = time.monotonic()
+
+    def watch(self, supervisor: Supervisor) -> None:
+        """Speak of this data plane from now on."""
+        self._supervisor = supervisor
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every worker serves."""
+        return self._supervisor is not None and all(worker.ready for worker in self._supervisor.status())
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the daemon started."""
+        return time.monotonic() - self._started
+
+    async def status(self) -> Status:
+        """The whole picture."""
+        _, users = await self._users.page(offset=0, limit=1)
+        return Status(
+            version=__version__,
+            uptime_seconds=round(self.uptime, 3),
+            healthy=self.healthy,
+            users=users,
+            inbounds=self._inbounds,
+            workers=self._supervisor.status() if self._supervisor else [],
+            totals=self._supervisor.totals() if self._supervisor else _NO_TRAFFIC,
+        )

@@ -1,0 +1,142 @@
+"""Configuration files: YAML, TOML or JSON, with the line on which each key stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vpn.domain.errors import Invalid, Unavailable
+
+LARGEST = 1024 * 1024  # bytes
+
+Values = dict[str, Any]
+FindLine = Callable[[Sequence[str]], int | None]
+
+
+class Document:
+    """A configuration file that was read: its values, and where they stand."""
+
+    def __init__(self, path: Path, values: Values, find_line: FindLine) -> None:
+        self.path = path
+        self.values = values
+        self._find_line = find_line
+
+    def where(self, key: Sequence[str]) -> str:
+        """``file:line`` of a key, or ``file`` where the line cannot be told."""
+        line = self._find_line(key)
+        return f"{self.path}:{line}" if line else str(self.path)
+
+
+def read_document(path: Path) -> Document:
+    """Read a configuration file.
+
+    Raises:
+        Unavailable: it cannot be read.
+        Invalid: it is not what its name says, or too large.
+    """
+    parse = _PARSERS.get(path.suffix.lower())
+    if parse is None:
+        raise Invalid(
+            "bad_config", f"{path}: {path.suffix or 'no suffix'} is no known format", "name it .yaml, .toml or .json"
+        )
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Unavailable(
+            "config_unreadable", f"{path}: {error.strerror}", "name a file that exists and may be read"
+        ) from None
+    if len(content) > LARGEST:
+        raise Invalid("bad_config", f"{path}: larger than {LARGEST} bytes", "is this the right file?")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid("bad_config", f"{path}: byte {error.start} is not UTF-8", "save the file as UTF-8") from None
+    values, find_line = parse(path, text)
+    if not isinstance(values, dict):
+        raise Invalid("bad_config", f"{path}: not a set of keys and values", "begin with a key such as proxy:")
+    return Document(path, values, find_line)
+
+
+def _parse_yaml(path: Path, text: str) -> tuple[Any, FindLine]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        values = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise _syntax(path, line, error.problem or "not YAML") from None
+    except YAMLError as error:
+        raise _syntax(path, 1, str(error).splitlines()[0]) from None
+
+    def find_line(key: Sequence[str]) -> int | None:
+        node, line = values, None
+        for part in key:
+            if not hasattr(node, "lc") or part not in node:
+                return line
+            line = node.lc.key(part)[0] + 1
+            node = node[part]
+        return line
+
+    return ({} if values is None else values), find_line
+
+
+def _parse_toml(path: Path, text: str) -> tuple[Any, FindLine]:
+    import tomllib
+
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise _syntax(path, int(line[1]) if line else 1, str(error).partition(" (at")[0]) from None
+
+    def find_line(key: Sequence[str]) -> int | None:
+        table: tuple[str, ...] = ()
+        for number, line in enumerate(text.splitlines(), 1):
+            if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+                table = tuple(part.strip(" \"'") for part in header[1].split("."))
+                if table == tuple(key):
+                    return number
+            else:
+                entry = re.match(r"\s*([^=#]+?)\s*=", line)
+                if entry and table + tuple(part.strip(" \"'") for part in entry[1].split(".")) == tuple(key):
+                    return number
+        return None
+
+    return values, find_line
+
+
+def _parse_json(path: Path, text: str) -> tuple[Any, FindLine]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _syntax(path, error.lineno, error.msg) from None
+    except RecursionError:
+        raise _syntax(path, 1, "nested too deeply") from None
+
+    def find_line(key: Sequence[str]) -> int | None:
+        position = 0
+        for part in key:
+            found = re.compile(re.escape(json.dumps(part)) + r"\s*:").search(text, position)
+            if found is None:
+                return None
+            position = found.start()
+        return text.count("\n", 0, position) + 1
+
+    return values, find_line
+
+
+def _syntax(path: Path, line: int, problem: str) -> Invalid:
+    return Invalid("bad_config", f"{path}:{line}: {problem}", f"mend the file; its suffix says it is {path.suffix[1:]}")
+
+
+_PARSERS: dict[str, Callable[[Path, str], tuple[Any, FindLine]]] = {
+    ".yaml": _parse_yaml,
+    ".yml": _parse_yaml,
+    ".toml": _parse_toml,
+    ".json": _parse_json,
+}

@@ -1,0 +1,128 @@
+"""Putting the layers together, and saying where a bad value came from."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from vpn.domain.errors import Invalid
+from vpn.settings.document import Document, Values, read_document
+from vpn.settings.model import Settings
+from vpn.settings.paths import default_data_dir, find_config
+
+PREFIX = "VPN_"
+SEPARATOR = "__"
+# What the command line itself reads from the environment.
+COMMAND_LINE = frozenset({"VPN_CONFIG", "VPN_SERVER", "VPN_TOKEN", "VPN_FORMAT", "VPN_VERBOSE"})
+# Kubernetes puts these into every container next to a Service called "vpn".
+_KUBERNETES = re.compile(r"VPN_(SERVICE_(HOST|PORT)(_.*)?|PORT(_.*)?)")
+
+Key = tuple[str, ...]
+
+
+def load_settings(
+    environment: Mapping[str, str], *, config: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Settings:
+    """Merge defaults, configuration file, environment and flags.
+
+    Args:
+        environment: usually `os.environ`.
+        config: the configuration file; None: ``VPN_CONFIG``, else the one that is found, if any.
+        flags: dotted keys and values, e.g. ``{"proxy.listen": "127.0.0.1:1080"}``.
+
+    Raises:
+        Invalid: a key is unknown or a value is bad; the message says where, and what was expected.
+        Unavailable: the configuration file cannot be read.
+    """
+    named = config or (Path(environment["VPN_CONFIG"]) if environment.get("VPN_CONFIG") else None)
+    path = named or find_config(environment)
+    document = read_document(path) if path is not None else None
+
+    values: Values = {"data_dir": default_data_dir(environment)}
+    origins: dict[Key, str] = {}
+    if document is not None:
+        _merge(values, document.values)
+    for key, variable in _variables(environment).items():
+        _put(values, key, environment[variable])
+        origins[key] = variable
+    for dotted, value in (flags or {}).items():
+        key = tuple(dotted.split("."))
+        _put(values, key, value)
+        origins[key] = "--" + key[-1].replace("_", "-") if len(key) == 1 else f"--set {dotted}"
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, document, origins) from None
+
+
+def _variables(environment: Mapping[str, str]) -> dict[Key, str]:
+    return {
+        tuple(name[len(PREFIX) :].lower().split(SEPARATOR)): name
+        for name in sorted(environment)
+        if name.startswith(PREFIX) and name not in COMMAND_LINE and not _KUBERNETES.fullmatch(name)
+    }
+
+
+def _merge(into: Values, values: Values) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[str(key)] = dict(value) if isinstance(value, dict) else value
+
+
+def _put(values: Values, key: Key, value: Any) -> None:
+    for part in key[:-1]:
+        below = values.get(part)
+        if not isinstance(below, dict):
+            below = values[part] = {}
+        values = below
+    values[key[-1]] = value
+
+
+def _explain(error: ValidationError, document: Document | None, origins: Mapping[Key, str]) -> Invalid:
+    problems = []
+    for problem in error.errors(include_url=False):
+        key = tuple(str(part) for part in problem["loc"])
+        where, name = _origin(key, document, origins), ".".join(key)
+        if problem["type"] == "extra_forbidden":
+            known = _fields_beside(key)
+            near = difflib.get_close_matches(key[-1], known, n=1)
+            hint = f"did you mean {'.'.join((*key[:-1], near[0]))}?" if near else f"known are {', '.join(known)}"
+            problems.append((f"{where}: there is no setting {name}", hint))
+        else:
+            # A database URL holds a password: its value is not repeated.
+            shown = "this value" if key == ("database", "url") else repr(str(problem["input"])[:80])
+            problems.append((f"{where}: {name} cannot be {shown}", f"expected {_expectation(problem['msg'])}"))
+    if len(problems) == 1:
+        return Invalid("bad_settings", *problems[0])
+    lines = [f"{message} ({hint})" for message, hint in problems]
+    return Invalid("bad_settings", "\n".join(lines), f"mend these {len(lines)} settings")
+
+
+def _expectation(message: str) -> str:
+    """Pydantic's sentence, cut down to what it expects."""
+    expected = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    return expected.partition(", unable to")[0].replace("a valid dictionary or instance of", "keys and values of")
+
+
+def _origin(key: Key, document: Document | None, origins: Mapping[Key, str]) -> str:
+    for set_key, origin in origins.items():
+        if set_key[: len(key)] == key or key[: len(set_key)] == set_key:
+            return origin
+    return document.where(key) if document is not None else "settings"
+
+
+def _fields_beside(key: Sequence[str]) -> list[str]:
+    """The settings that could have been meant: those of the section that the key stands in."""
+    model: type[BaseModel] = Settings
+    for part in key[:-1]:
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *get_args(annotation)]
+        model = next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+    return list(model.model_fields)

@@ -1,0 +1,122 @@
+"""Opening the database, and bringing its tables up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from vpn.domain.errors import Invalid, Unavailable
+
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "sqlite": "sqlite+aiosqlite",
+}
+_MIGRATION_LOCK = 0x76706E  # any number, the same for all daemons on one PostgreSQL
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+class Database:
+    """An engine with its connections. Close it, or its threads keep the process from ending.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://user:password@host/name``.
+
+    Raises:
+        Invalid: the URL is neither.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            parsed = None
+        driver = _DRIVERS.get(parsed.drivername.partition("+")[0]) if parsed is not None else None
+        if parsed is None or driver is None:
+            raise Invalid(
+                "bad_database_url",
+                "database.url is not a URL of a database that we know",
+                "write it as postgresql://user:password@host/name, or leave it empty for SQLite",
+            )
+        self.name = parsed.render_as_string(hide_password=True)
+        self.is_sqlite = driver.startswith("sqlite")
+        self._engine = create_async_engine(parsed.set(drivername=driver), pool_pre_ping=not self.is_sqlite)
+        if self.is_sqlite:
+            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction that is committed at the end, or rolled back on an exception."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    async def migrate(self) -> None:
+        """Create the tables, or bring them up to date.
+
+        Raises:
+            Unavailable: the database is out of reach, damaged, or of a newer version; it is left as it was.
+        """
+        try:
+            async with self.begin() as connection:
+                if not self.is_sqlite:
+                    # Daemons that start together migrate one after the other.
+                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+                await connection.run_sync(self._upgrade)
+        except DBAPIError as error:
+            raise self._explain(error) from None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    def _upgrade(self, connection: Connection) -> None:
+        # Imported here because it takes long, and only starting needs it.
+        from alembic import command
+        from alembic.config import Config
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", "vpn.store:migrations")
+        config.attributes["connection"] = connection
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        current = MigrationContext.configure(connection).get_current_heads()
+        unknown = set(current) - known
+        if unknown:
+            raise Unavailable(
+                "database_newer",
+                f"{self.name} was written by a newer version of vpn-manager (its revision is {min(unknown)})",
+                "upgrade vpn-manager, or restore a backup that this version wrote",
+            )
+        command.upgrade(config, "head")
+
+    def _explain(self, error: DBAPIError) -> Unavailable:
+        problem = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        if self.is_sqlite and isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in problem:
+            return Unavailable("database_damaged", f"{self.name}: {problem}", "restore the file from a backup")
+        if isinstance(error, OperationalError):
+            hint = (
+                "is there space, and may we write there?" if self.is_sqlite else "is the server up, and the URL right?"
+            )
+            return Unavailable("database_unreachable", f"{self.name}: {problem}", hint)
+        return Unavailable("database_failed", f"{self.name}: {problem}", "see the message; a backup may be needed")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # WAL lets readers go on while we write; NORMAL keeps every commit over a crash of ours, if not over
+    # a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
