@@ -29,7 +29,7 @@ def parse_endpoint(text: str) -> Endpoint:
         host = host[1:-1]
     elif ":" in host:
         colon = ""
-    if not colon or not host or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
+    if not colon or not host or not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
         raise Invalid(
             "bad_endpoint",
             f"{text!r} is not an address and port",
@@ -89,6 +89,7 @@ _V6 = _ranges(
     ("::/128", "unspecified"),
     ("::1/128", "loopback"),
     ("100::/64", "reserved"),
+    ("2001::/23", "reserved"),  # protocol assignments: Teredo, ORCHID and others, none a place to connect to
     ("2001:db8::/32", "reserved"),
     ("3fff::/20", "reserved"),
     ("5f00::/16", "reserved"),
@@ -119,8 +120,6 @@ def special_kind(packed: bytes) -> str | None:
             return None
         return _match(packed, _V4)
     kind = _match(packed, _V6)
-    if kind is None and packed[:4] == b"\x20\x01\x00\x00":
-        return _match(bytes(byte ^ 0xFF for byte in packed[12:]), _V4)  # Teredo hides the client's address
     if kind is None:
         for prefix, start in _CARRIERS:
             if packed.startswith(prefix):

@@ -92,7 +92,7 @@ def _parse_toml(path: Path, text: str) -> tuple[Any, FindLine]:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
-        raise _syntax(path, int(line[1]) if line else 1, str(error).partition(" (at")[0]) from None
+        raise _syntax(path, int(line[1]) if line else text.count("\n") + 1, str(error).partition(" (at")[0]) from None
 
     def find_line(key: Sequence[str]) -> int | None:
         table: tuple[str, ...] = ()

@@ -1,0 +1,49 @@
+import pytest
+
+from vpn.domain.errors import Invalid, Unavailable
+from vpn.settings.document import LARGEST, read_document
+
+
+def test_lines_of_nested_keys(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("a: 1\nb:\n  c: 2\n")
+    document = read_document(path)
+    assert document.values == {"a": 1, "b": {"c": 2}}
+    assert document.where(["b", "c"]) == f"{path}:3"
+    assert document.where(["nix"]) == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("c.yaml", b"a: [", ":1"),
+        ("c.yaml", b"a: 1\na: 2", ":2"),
+        ("c.toml", b"\na =", ":2"),
+        ("c.json", b'{\n"a": }', ":2"),
+        ("c.json", b"[1]", "not a set of keys"),
+        ("c.yaml", b"- 1", "not a set of keys"),
+        ("c.yaml", b"\xff", "not UTF-8"),
+        ("c.ini", b"", "no known format"),
+        ("c", b"", "no known format"),
+        ("c.json", b'{"a":' + b"[" * 100_000, ":1"),
+        ("c.yaml", b"#" * (LARGEST + 1), "larger than"),
+    ],
+)
+def test_what_is_no_configuration(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(Invalid) as caught:
+        read_document(path)
+    assert message in caught.value.message
+    assert str(path) in caught.value.message
+
+
+def test_an_empty_file_sets_nothing(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("")
+    assert read_document(path).values == {}
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(Unavailable, match="No such file"):
+        read_document(tmp_path / "c.yaml")

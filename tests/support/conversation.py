@@ -1,0 +1,82 @@
+"""Drives a parser as the handshake does, and writes down what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from vpn.protocols.errors import ProtocolError
+from vpn.protocols.events import Answer, Authenticate, Connect, Connected, Parser, Refused, Send
+from vpn.protocols.reader import Reader
+
+LOCAL = Connected("192.0.2.7", 40000)
+
+
+@dataclass
+class Transcript:
+    """What a parser said to the bytes it was given."""
+
+    sent: list[bytes] = field(default_factory=list)
+    asked: list[Authenticate | Connect] = field(default_factory=list)
+    rest: bytes = b""
+    finished: bool = False
+    error: ProtocolError | None = None
+
+    @property
+    def replies(self) -> bytes:
+        """All bytes for the client, the error's among them."""
+        return b"".join(self.sent) + (self.error.reply if self.error else b"")
+
+
+def converse(
+    parse: Callable[[Reader], Parser],
+    pieces: Iterable[bytes],
+    *,
+    users: Sequence[tuple[str, str]] = (("alice", "s3cret"),),
+    outcome: Connected | Refused = LOCAL,
+) -> Transcript:
+    """Feed the pieces one after the other; what comes after the end is left in the reader."""
+    reader = Reader()
+    parser = parse(reader)
+    transcript = Transcript()
+
+    def advance() -> None:
+        """Until the parser wants bytes, or is done."""
+        answer: Answer = None
+        while True:
+            try:
+                step = parser.send(answer)
+            except StopIteration:
+                transcript.finished = True
+                return
+            except ProtocolError as error:
+                transcript.error = error
+                return
+            match step:
+                case None:
+                    return
+                case Send():
+                    transcript.sent.append(step.data)
+                    answer = None
+                case Authenticate():
+                    transcript.asked.append(step)
+                    answer = (step.user, step.password) in users
+                case Connect():
+                    transcript.asked.append(step)
+                    answer = outcome
+
+    advance()
+    for piece in pieces:
+        reader.feed(piece)
+        if not transcript.finished and transcript.error is None:
+            advance()
+    transcript.rest = reader.rest()
+    return transcript
+
+
+def in_every_fragmentation(data: bytes) -> Iterable[list[bytes]]:
+    """Whole, byte by byte, and cut in two at every place."""
+    yield [data]
+    yield [data[at : at + 1] for at in range(len(data))]
+    for at in range(1, len(data)):
+        yield [data[:at], data[at:]]
