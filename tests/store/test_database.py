@@ -1,0 +1,80 @@
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from vpn.domain.errors import Invalid, Unavailable
+from vpn.store.database import Database, sqlite_url
+from vpn.store.tables import metadata
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_migrations_make_the_tables_that_the_code_uses(database):
+    def differences(connection):
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+    async with database.begin() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_changes_nothing(database):
+    await database.migrate()
+    async with database.begin() as connection:
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all() == ["0001"]
+
+
+async def test_a_newer_database_is_left_as_it_is(database, url):
+    async with database.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    again = Database(url)
+    with pytest.raises(Unavailable) as caught:
+        await again.migrate()
+    await again.close()
+    assert caught.value.code == "database_newer"
+    async with database.begin() as connection:
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "9999"
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database):
+    with pytest.raises(RuntimeError):
+        async with database.begin() as connection:
+            await connection.execute(text("INSERT INTO facts (name, value) VALUES ('a', 'b')"))
+            raise RuntimeError
+    async with database.begin() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM facts"))).scalar() == 0
+
+
+async def test_sqlite_writes_ahead(tmp_path):
+    database = Database(sqlite_url(tmp_path / "vpn.db"))
+    async with database.begin() as connection:
+        assert (await connection.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
+        assert (await connection.execute(text("PRAGMA foreign_keys"))).scalar() == 1
+    await database.close()
+
+
+async def test_a_damaged_file(tmp_path):
+    path = tmp_path / "vpn.db"
+    path.write_bytes(b"not a database at all" * 100)
+    database = Database(sqlite_url(path))
+    with pytest.raises(Unavailable) as caught:
+        await database.migrate()
+    await database.close()
+    assert caught.value.code == "database_damaged"
+    assert path.read_bytes() == b"not a database at all" * 100
+
+
+async def test_a_server_that_is_not_there_and_no_password_in_the_message():
+    database = Database("postgresql://me:topsecret@127.0.0.1:1/x")
+    with pytest.raises(Unavailable) as caught:
+        await database.migrate()
+    await database.close()
+    assert caught.value.code == "database_unreachable"
+    assert "topsecret" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://me@host/x", "postgresql:/"])
+async def test_what_is_no_database_url(url):
+    with pytest.raises(Invalid) as caught:
+        Database(url)
+    assert caught.value.code == "bad_database_url"

@@ -1,0 +1,159 @@
+"""A data plane in a thread of the test: real sockets, a real poller, and the test as its daemon."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vpn.domain.address import Endpoint
+from vpn.domain.inbound import Inbound
+from vpn.domain.session import Session
+from vpn.proxy.control import Log, Message, Snapshot, SnapshotUser, Timeouts, Verdict, Verify
+from vpn.proxy.core import Core
+from vpn.proxy.listener import Listener, open_socket
+from vpn.proxy.poller import Poller
+
+PASSWORD = "s3cret"
+TIMEOUTS = Timeouts(handshake=5, connect=5, idle=30)
+
+
+def snapshot(version: int = 1, *, users: dict[str, bool] | None = None, **fields: Any) -> Snapshot:
+    """A snapshot with these users, enabled or not."""
+    enabled = {"alice": True, "bob": True} if users is None else users
+    known = [SnapshotUser(name, 1, state) for name, state in enabled.items()]
+    return Snapshot(
+        **{"version": version, "users": known, "timeouts": TIMEOUTS, "private_destinations": True} | fields
+    )
+
+
+class Plane:
+    """One worker's insides. Everyone's password is `PASSWORD`."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+        self.logs: list[Log] = []
+        self.verified: list[Verify] = []
+        self.sessions: list[Session] = []
+        self.poller = Poller(self.errors.append)
+        self.core = Core(self.poller, self._receive)
+        self.core.apply(snapshot())
+        sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
+        self.port = sock.getsockname()[1]
+        self.listener = Listener(self.core, sock, Inbound("main", "mixed", Endpoint("127.0.0.1", self.port)))
+        self._wake, self._woken = socket.socketpair()
+        self._calls: list[Callable[[], None]] = []
+        self.poller.register(self._woken.fileno(), self._on_wake, 1)
+        self._thread = threading.Thread(target=self.poller.run, daemon=True)
+
+    def _receive(self, message: Message) -> None:
+        if isinstance(message, Log):
+            self.logs.append(message)
+        elif isinstance(message, Verify):
+            self.verified.append(message)
+            verdict = Verdict(message.id, message.password == PASSWORD, 1)
+            self.poller.soon(lambda: self.core.credentials.settle(verdict, self.poller.now))
+
+    def _on_wake(self, mask: int) -> None:
+        self._woken.recv(4096)
+        calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    def do(self, action: Callable[[], Any]) -> Any:
+        """Run something in the plane's thread, and return what it returns."""
+        done = threading.Event()
+        result: list[Any] = []
+
+        def call() -> None:
+            try:
+                result.append(action())
+            finally:
+                done.set()
+
+        self._calls.append(call)
+        self._wake.send(b"x")
+        assert done.wait(5), "the plane hangs"
+        assert result, "the action failed"
+        return result[0]
+
+    def until(self, condition: Callable[[], bool], seconds: float = 5) -> None:
+        """Wait until the condition, looked at in the plane's thread, holds."""
+        tick = threading.Event()
+        for _ in range(int(seconds * 100)):
+            if self.do(condition):
+                return
+            tick.wait(0.01)
+        raise AssertionError("it did not come to that")
+
+    def ended(self, count: int = 1) -> list[Session]:
+        """The sessions that have ended, once there are `count` of them."""
+
+        def enough() -> bool:
+            self.sessions += self.core.report().ended
+            return len(self.sessions) >= count
+
+        self.until(enough)
+        return self.sessions
+
+    def connect(self) -> socket.socket:
+        """A client's connection to the listener."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+
+    def tunnel(self, port: int, user: str = "alice", host: str = "127.0.0.1") -> socket.socket:
+        """A client's SOCKS5 tunnel to a port on this machine."""
+        client = self.connect()
+        login(client, user)
+        name = host.encode()
+        client.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
+        reply = read_exactly(client, 10)
+        assert reply[:4] == b"\x05\x00\x00\x01", reply
+        return client
+
+    def __enter__(self) -> Plane:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.do(lambda: self.poller.stop() or True)
+        self._thread.join(5)
+        for sock in (self._wake, self._woken):
+            sock.close()
+        self.core.resolver.close()
+
+
+def login(client: socket.socket, user: str = "alice", password: str = PASSWORD) -> None:
+    """The SOCKS5 conversation up to the request."""
+    client.sendall(b"\x05\x01\x02")
+    assert read_exactly(client, 2) == b"\x05\x02"
+    name, secret = user.encode(), password.encode()
+    client.sendall(b"\x01" + bytes([len(name)]) + name + bytes([len(secret)]) + secret)
+    assert read_exactly(client, 2) == b"\x01\x00"
+
+
+def read_exactly(sock: socket.socket, count: int) -> bytes:
+    """`count` bytes, or an AssertionError at the end of the stream."""
+    data = b""
+    while len(data) < count:
+        piece = sock.recv(count - len(data))
+        assert piece, f"the stream ended after {data!r}"
+        data += piece
+    return data
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything up to the end of the stream."""
+    pieces = []
+    while piece := sock.recv(65536):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@contextmanager
+def running_plane() -> Iterator[Plane]:
+    """A plane whose handlers must not let an exception through."""
+    with Plane() as plane:
+        yield plane
+    assert plane.errors == []

