@@ -29,7 +29,8 @@ class Resolver:
     """The resolver of one worker. It may only be used from its poller's thread.
 
     Args:
-        options: passed on to c-ares, e.g. ``servers`` and ``timeout``.
+        options: passed on to c-ares, e.g. ``servers`` and ``timeout``. Not ``lookups``: pycares 5.2 hands
+            c-ares a string that it has freed already.
     """
 
     def __init__(self, poller: Poller, **options: Any) -> None:

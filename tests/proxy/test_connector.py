@@ -1,0 +1,155 @@
+import socket
+
+import pytest
+
+from tests.support.plane import snapshot
+from tests.support.servers import echo, tcp_server, unused_port
+from vpn.domain.address import pack
+from vpn.protocols.events import Refusal
+from vpn.proxy.connector import Connector, Reached, Unreached
+from vpn.proxy.core import Core
+from vpn.proxy.poller import Poller
+
+
+class Names:
+    """A resolver that knows a few names; those of `slow` are answered when the test says so."""
+
+    def __init__(self):
+        self.known = {}
+        self.waiting = []
+
+    def resolve(self, name, done):
+        if name in self.known:
+            done([pack(address) for address in self.known[name]])
+        else:
+            self.waiting.append(done)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def core():
+    errors = []
+    core = Core(Poller(errors.append), pytest.fail)
+    core.resolver.close()
+    core.resolver = Names()
+    core.apply(snapshot())
+    yield core
+    assert errors == []
+
+
+def reach(core, host, port):
+    outcomes = []
+    Connector(core, host, port, outcomes.append).start()
+    for _ in range(500):
+        if outcomes:
+            break
+        core.poller.turn(0.05)
+    (outcome,) = outcomes
+    if isinstance(outcome, Reached):
+        core.poller.close(outcome.sock)
+        core.poller.turn(0)
+    return outcome
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_address_is_connected_to(core, host):
+    with tcp_server(echo, host) as port:
+        outcome = reach(core, host, port)
+        assert isinstance(outcome, Reached)
+        assert outcome.address == host
+
+
+def test_a_name_is_resolved(core):
+    core.resolver.known["a.test"] = ["127.0.0.1"]
+    with tcp_server(echo) as port:
+        assert reach(core, "a.test", port).address == "127.0.0.1"
+
+
+def test_the_next_address_is_tried_when_one_refuses(core):
+    core.resolver.known["a.test"] = ["::1", "127.0.0.2", "127.0.0.1"]
+    with tcp_server(echo) as port:
+        assert reach(core, "a.test", port).address == "127.0.0.1"
+
+
+def test_the_next_address_is_tried_when_one_is_slow(core, full_listener):
+    core.resolver.known["a.test"] = ["127.0.0.3", "127.0.0.1"]
+    with tcp_server(echo) as port:
+        listener = full_listener("127.0.0.3", port)
+        assert reach(core, "a.test", port).address == "127.0.0.1"
+        listener.close()
+
+
+@pytest.fixture
+def full_listener():
+    """Makes a listener whose queue is full, so that connecting to it takes for ever."""
+    opened = []
+
+    def make(host, port):
+        listener = socket.socket()
+        opened.append(listener)
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(4):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex((host, port))
+            opened.append(client)
+        return listener
+
+    yield make
+    for sock in opened:
+        sock.close()
+
+
+def test_refused(core):
+    assert reach(core, "127.0.0.1", unused_port()) == Unreached(Refusal.CONNECTION_REFUSED, "")
+
+
+def test_a_name_without_addresses(core):
+    core.resolver.known["none.test"] = []
+    assert reach(core, "none.test", 1) == Unreached(Refusal.NAME_NOT_FOUND, "")
+
+
+def test_unreachable_networks(core):
+    outcome = reach(core, "255.255.255.255", 9)
+    assert isinstance(outcome, Unreached)
+    assert outcome.why in (Refusal.NETWORK_UNREACHABLE, Refusal.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("host", "detail"),
+    [
+        ("127.0.0.1", "loopback_destination"),
+        ("::1", "loopback_destination"),
+        ("::ffff:127.0.0.1", "loopback_destination"),
+        ("10.0.0.1", "private_destination"),
+        ("169.254.169.254", "link_local_destination"),
+        ("224.0.0.1", "multicast_destination"),
+        ("0.0.0.0", "unspecified_destination"),
+        ("inside.test", "private_destination"),
+    ],
+)
+def test_the_guard_refuses_addresses_and_names_that_lead_to_them(core, host, detail):
+    core.apply(snapshot(2, private_destinations=False))
+    core.resolver.known["inside.test"] = ["192.168.1.1", "127.0.0.1"]
+    assert reach(core, host, 80) == Unreached(Refusal.NOT_ALLOWED, detail)
+
+
+def test_the_guard_lets_no_forbidden_address_of_a_name_be_tried(core, monkeypatch):
+    """A name with a public and a private address is reached by the public one only."""
+    core.apply(snapshot(2, private_destinations=False))
+    core.resolver.known["mixed.test"] = ["127.0.0.1", "203.0.112.1"]
+    tried = []
+    monkeypatch.setattr(Connector, "_attempt", lambda self, address: tried.append(address) or False)
+    reach(core, "mixed.test", 80)
+    assert tried == ["203.0.112.1"]
+
+
+def test_cancelled_means_silent(core):
+    connector = Connector(core, "slow.test", 80, pytest.fail)
+    connector.start()
+    connector.cancel()
+    core.resolver.waiting[0]([pack("127.0.0.1")])
+    core.poller.turn(0)

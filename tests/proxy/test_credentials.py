@@ -1,0 +1,82 @@
+import pytest
+
+from vpn.proxy.control import SnapshotUser, Verdict
+from vpn.proxy.credentials import MOST_WAITING, Credentials
+
+
+@pytest.fixture
+def asked():
+    return []
+
+
+@pytest.fixture
+def credentials(asked):
+    credentials = Credentials(asked.append)
+    credentials.replace_users([SnapshotUser("Alice", 7, True), SnapshotUser("bob", 8, False)])
+    return credentials
+
+
+def learn(credentials, asked, name, password, accepted, credential):
+    """Ask, and let the daemon answer; returns what the client is told."""
+    answers = []
+    assert credentials.check(name, password, 0.0, answers.append) is None
+    credentials.settle(Verdict(asked[-1].id, accepted, credential), 0.0)
+    return answers
+
+
+def test_the_daemon_is_asked_once(credentials, asked):
+    assert learn(credentials, asked, "alice", "right", True, 7) == [True]
+    assert credentials.check("alice", "right", 1.0, pytest.fail) is True
+    assert len(asked) == 1
+    assert (asked[0].user, asked[0].password) == ("alice", "right")
+
+
+def test_a_wrong_password_is_remembered_too(credentials, asked):
+    assert learn(credentials, asked, "alice", "wrong", False, 7) == [False]
+    assert credentials.check("alice", "wrong", 1.0, pytest.fail) is False
+
+
+def test_a_new_password_voids_what_was_remembered(credentials, asked):
+    learn(credentials, asked, "alice", "old", True, 7)
+    credentials.replace_users([SnapshotUser("alice", 9, True)])
+    assert credentials.check("alice", "old", 1.0, lambda accepted: None) is None
+
+
+def test_a_user_who_is_removed_and_added_again_is_another(credentials, asked):
+    learn(credentials, asked, "alice", "old", True, 7)
+    credentials.replace_users([])
+    credentials.replace_users([SnapshotUser("alice", 12, True)])
+    assert credentials.check("alice", "old", 1.0, lambda accepted: None) is None
+
+
+def test_a_disabled_user_stays_out_though_the_password_is_remembered(credentials, asked):
+    learn(credentials, asked, "alice", "right", True, 7)
+    credentials.replace_users([SnapshotUser("alice", 7, False)])
+    assert credentials.check("alice", "right", 1.0, pytest.fail) is False
+    assert not credentials.allowed("alice")
+    credentials.replace_users([SnapshotUser("alice", 7, True)])
+    assert credentials.check("alice", "right", 1.0, pytest.fail) is True
+
+
+def test_a_verdict_on_an_older_password_is_no(credentials, asked):
+    answers = []
+    credentials.check("alice", "right", 0.0, answers.append)
+    credentials.replace_users([SnapshotUser("alice", 9, True)])
+    credentials.settle(Verdict(asked[-1].id, True, 7), 0.0)
+    assert answers == [False]
+
+
+def test_a_user_disabled_meanwhile_stays_out(credentials, asked):
+    assert learn(credentials, asked, "bob", "right", True, 8) == [False]
+
+
+def test_a_name_that_nobody_bears_is_asked_about_like_any_other(credentials, asked):
+    assert learn(credentials, asked, "mallory", "x", False, 0) == [False]
+    assert len(asked) == 1
+
+
+def test_those_who_wait_are_bounded(credentials, asked):
+    for number in range(MOST_WAITING):
+        assert credentials.check("alice", str(number), 0.0, lambda accepted: None) is None
+    assert credentials.check("alice", "one more", 0.0, pytest.fail) is False
+    assert len(asked) == MOST_WAITING
