@@ -16,9 +16,7 @@ class End:
         self.descriptors = []
         self.gone = 0
         self.wants = []
-        self.channel = Channel(
-            sock, incoming, receive=self.receive, closed=self.closed, want_write=self.wants.append
-        )
+        self.channel = Channel(sock, incoming, receive=self.receive, closed=self.closed, want_write=self.wants.append)
 
     def receive(self, message):
         self.messages.append(message)

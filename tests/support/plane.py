@@ -24,9 +24,7 @@ def snapshot(version: int = 1, *, users: dict[str, bool] | None = None, **fields
     """A snapshot with these users, enabled or not."""
     enabled = {"alice": True, "bob": True} if users is None else users
     known = [SnapshotUser(name, 1, state) for name, state in enabled.items()]
-    return Snapshot(
-        **{"version": version, "users": known, "timeouts": TIMEOUTS, "private_destinations": True} | fields
-    )
+    return Snapshot(**{"version": version, "users": known, "timeouts": TIMEOUTS, "private_destinations": True} | fields)
 
 
 class Plane:
@@ -112,12 +110,19 @@ class Plane:
         assert reply[:4] == b"\x05\x00\x00\x01", reply
         return client
 
+    def _finish(self) -> bool:
+        self.listener.close()
+        for connection in list(self.core.connections):
+            connection.cut("end of the test")
+        self.poller.stop()
+        return True
+
     def __enter__(self) -> Plane:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.do(lambda: self.poller.stop() or True)
+        self.do(self._finish)
         self._thread.join(5)
         for sock in (self._wake, self._woken):
             sock.close()

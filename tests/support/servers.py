@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import select
 import socket
 import struct
 import threading
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 def tcp_server(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[int]:
     """Call `serve` in a thread with each connection, and close it then; yields the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    served: list[tuple[socket.socket, threading.Thread]] = []
     with socket.create_server((host, 0), family=family, backlog=512) as listener:
 
         def one(connection: socket.socket) -> None:
@@ -29,7 +32,9 @@ def tcp_server(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") 
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                threading.Thread(target=one, args=(connection,), daemon=True).start()
+                server = threading.Thread(target=one, args=(connection,), daemon=True)
+                served.append((connection, server))
+                server.start()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
@@ -38,12 +43,23 @@ def tcp_server(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") 
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(5)
+            for connection, server in served:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                server.join(5)
 
 
 def echo(connection: socket.socket) -> None:
     """Send back what comes."""
     while data := connection.recv(65536):
         connection.sendall(data)
+
+
+def hold(connection: socket.socket) -> None:
+    """Neither read nor write, until the connection is broken or the test is over."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    poll.poll()
 
 
 def after_the_end(connection: socket.socket) -> None:

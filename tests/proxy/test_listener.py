@@ -1,0 +1,71 @@
+import resource
+import socket
+
+import pytest
+
+from tests.support.servers import echo, tcp_server
+from vpn.proxy.listener import PROTOCOLS, open_socket
+
+
+def test_mixed_tells_protocols_by_the_first_byte():
+    speakers = PROTOCOLS["mixed"]
+    assert speakers[5].protocol == "socks5"
+    assert {speakers[byte].protocol for byte in b"CGPx"} == {"http"}
+    assert 4 not in speakers
+    assert 0x16 not in speakers
+
+
+def test_several_workers_share_a_port_and_strangers_do_not_take_it():
+    first = open_socket(("127.0.0.1", 0), socket.AF_INET)
+    port = first.getsockname()[1]
+    second = open_socket(("127.0.0.1", port), socket.AF_INET)
+    with pytest.raises(OSError, match="in use"), socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", port))
+    first.close()
+    second.close()
+
+
+def test_accepted_sockets_send_small_pieces_at_once(plane):
+    with tcp_server(echo) as port, plane.tunnel(port):
+
+        def nodelay():
+            (relay,) = plane.core.connections
+            return [
+                sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for sock in (relay._up.source, relay._up.sink)
+            ]
+
+        assert all(plane.do(nodelay))
+
+
+def test_the_source_is_in_the_session(plane):
+    with plane.connect() as client:
+        plane.until(lambda: len(plane.core.connections) == 1)
+        session = plane.do(lambda: next(iter(plane.core.connections)).session)
+        assert (session.source_host, session.source_port) == client.getsockname()
+        assert session.inbound == "main"
+
+
+def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(plane):
+    """At the limit the listener neither spins nor dies."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    clients = [socket.socket() for _ in range(5)]
+    used = max(sock.fileno() for sock in clients)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, limits[1]))
+        for client in clients:
+            client.settimeout(5)
+            client.connect(("127.0.0.1", plane.port))
+        plane.until(lambda: bool(plane.logs))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    plane.until(lambda: len(plane.core.connections) == 5)
+    assert [(log.level, log.event) for log in plane.logs] == [("error", "not accepting")]
+    for client in clients:
+        client.close()
+
+
+def test_a_closed_listener_refuses(plane):
+    plane.do(lambda: plane.listener.close() or True)
+    plane.until(lambda: plane.listener._sock.fileno() < 0)
+    with pytest.raises(ConnectionRefusedError):
+        plane.connect()

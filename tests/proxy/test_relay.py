@@ -1,0 +1,140 @@
+"""Tunnels, over real sockets."""
+
+import hashlib
+import os
+import socket
+import struct
+import threading
+
+import pytest
+
+from tests.support.plane import read_all, read_exactly, snapshot
+from tests.support.servers import after_the_end, echo, hold, reset, tcp_server
+from vpn.proxy.control import Timeouts
+
+MIB = 1024 * 1024
+
+
+def test_half_close_8_mib_up_then_1_mib_down(plane):
+    with tcp_server(after_the_end) as port, plane.tunnel(port) as client:
+        client.sendall(bytes(8 * MIB))
+        client.shutdown(socket.SHUT_WR)
+        answer = read_all(client)
+        assert int.from_bytes(answer[:8], "big") == 8 * MIB
+        assert len(answer) == 8 + MIB
+    (session,) = plane.ended()
+    assert (session.status, session.reason) == ("closed", "eof")
+    assert (session.bytes_sent, session.bytes_received) == (8 * MIB, 8 + MIB)
+
+
+def test_the_server_may_close_first(plane):
+    def greet(connection):
+        connection.sendall(b"hello")
+        connection.shutdown(socket.SHUT_WR)
+        read_all(connection)
+
+    with tcp_server(greet) as port, plane.tunnel(port) as client:
+        assert read_all(client) == b"hello"
+        client.sendall(b"bye")
+    assert plane.ended()[0].bytes_sent == 3
+
+
+def test_both_ways_at_once_bit_for_bit(plane):
+    """A slow reader on either side, so that both directions are held back and go on again."""
+    payload = os.urandom(16 * MIB)
+    with tcp_server(echo) as port, plane.tunnel(port) as client:
+        sender = threading.Thread(target=lambda: (client.sendall(payload), client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        received = read_all(client)
+        sender.join(10)
+    assert hashlib.sha256(received).digest() == hashlib.sha256(payload).digest()
+
+
+def test_a_reader_who_does_not_read_holds_the_sender_back(plane):
+    with tcp_server(hold) as port, plane.tunnel(port) as client:
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.sendall(bytes(256 * MIB))
+        held = plane.do(lambda: sum(len(each._up.pending) for each in plane.core.connections))
+        assert 0 < held <= len(plane.core.buffer)
+
+
+def test_a_reset_is_passed_on_as_a_reset(plane):
+    with tcp_server(reset) as port, plane.tunnel(port) as client:
+        client.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            read_all(client)
+    assert plane.ended()[0].reason == "reset"
+
+
+def test_a_client_that_resets_is_passed_on_too(plane):
+    seen = []
+
+    def serve(connection):
+        try:
+            read_all(connection)
+        except ConnectionResetError:
+            seen.append("reset")
+
+    with tcp_server(serve) as port:
+        client = plane.tunnel(port)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        plane.ended()
+    plane.until(lambda: seen == ["reset"])
+
+
+def test_a_reset_after_the_end_of_one_direction_ends_the_tunnel(plane):
+    with tcp_server(hold) as port:
+        client = plane.tunnel(port)
+        client.shutdown(socket.SHUT_WR)
+        plane.until(lambda: all(each._up.ended for each in plane.core.connections))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert plane.ended()[0].reason == "reset"
+
+
+def test_a_silent_tunnel_is_closed_and_a_busy_one_is_not(plane):
+    plane.do(lambda: plane.core.apply(snapshot(2, timeouts=Timeouts(5, 5, 1.2))) or True)
+    with tcp_server(echo) as port, plane.tunnel(port) as silent, plane.tunnel(port) as busy:
+        silent.settimeout(0.2)
+        ended = False
+        while not ended:
+            busy.sendall(b"x")
+            assert read_exactly(busy, 1) == b"x"
+            try:
+                ended = silent.recv(1) == b""
+            except TimeoutError:
+                continue
+        busy.sendall(b"still")
+        assert read_exactly(busy, 5) == b"still"
+    assert plane.ended()[0].reason == "idle_timeout"
+
+
+def test_a_disabled_users_tunnel_is_reset_and_the_others_go_on(plane):
+    with tcp_server(echo) as port, plane.tunnel(port, "alice") as alice, plane.tunnel(port, "bob") as bob:
+        plane.do(lambda: plane.core.apply(snapshot(2, users={"alice": False, "bob": True})) or True)
+        with pytest.raises(ConnectionResetError):
+            alice.recv(1)
+        bob.sendall(b"on")
+        assert read_exactly(bob, 2) == b"on"
+
+
+def test_counts_of_a_live_tunnel_are_in_the_report(plane):
+    with tcp_server(echo) as port, plane.tunnel(port) as client:
+        client.sendall(b"12345")
+        read_exactly(client, 5)
+        report = plane.do(plane.core.report)
+        assert (report.active, report.bytes_sent, report.bytes_received) == (1, 5, 5)
+
+
+def test_nothing_is_left_of_many_tunnels(plane):
+    with tcp_server(echo) as port:
+        descriptors = len(os.listdir("/proc/self/fd"))
+        for _ in range(200):
+            with plane.tunnel(port) as client:
+                client.sendall(b"x")
+                read_exactly(client, 1)
+        plane.ended(200)
+        plane.until(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
+        assert plane.do(lambda: (len(plane.core.connections), len(plane.poller._handlers))) == (0, 2)
