@@ -1,0 +1,105 @@
+"""A real worker process, with the test as its daemon."""
+
+import select
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.plane import login, snapshot
+from vpn.domain.address import Endpoint
+from vpn.domain.inbound import Inbound
+from vpn.proxy.channel import Channel
+from vpn.proxy.control import Applied, Drain, Listen, Ready, Report, ToDaemon, Verdict, Verify
+from vpn.proxy.listener import open_socket
+
+
+class Process:
+    def __init__(self):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.messages = []
+        self.gone = False
+        self.channel = Channel(
+            ours, ToDaemon, receive=self.messages.append, closed=self.closed, want_write=lambda wanted: None
+        )
+        command = [sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno())]
+        self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
+        theirs.close()
+
+    def closed(self):
+        self.gone = True
+
+    def listen(self):
+        sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
+        port = sock.getsockname()[1]
+        self.channel.send(snapshot())
+        self.channel.send(Listen(0, [Inbound("main", "mixed", Endpoint("127.0.0.1", port))]), [sock.fileno()])
+        sock.close()
+        return port
+
+    def next(self, kind):
+        """The next message of a kind; the others are dropped."""
+        for _ in range(100):
+            while self.messages:
+                message = self.messages.pop(0)
+                if isinstance(message, kind):
+                    return message
+            select.select([self.channel], [], [], 5)
+            self.channel.on_readable()
+        raise AssertionError(f"no {kind}")
+
+
+@pytest.fixture
+def worker():
+    process = Process()
+    yield process
+    process.channel.close()
+    assert process.process.wait(5) is not None
+
+
+def test_it_applies_listens_asks_reports_and_drains(worker):
+    port = worker.listen()
+    assert worker.next(Applied) == Applied(1)
+    assert worker.next(Ready) == Ready()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"\x05\x01\x02\x01\x05alice\x06s3cret")
+        question = worker.next(Verify)
+        assert (question.user, question.password) == ("alice", "s3cret")
+        worker.channel.send(Verdict(question.id, True, 1))
+        assert client.recv(4) + client.recv(4) == b"\x05\x02\x01\x00"
+    (session,) = worker.next(Report).ended
+    assert (session.reason, session.user) == ("client_closed", "alice")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        login(client)  # it remembers
+    worker.channel.send(Drain(0))
+    assert worker.process.wait(5) == 0
+
+
+def test_when_the_daemon_is_gone_so_is_the_worker_and_its_port(worker):
+    port = worker.listen()
+    worker.next(Ready)
+    worker.channel.close()
+    assert worker.process.wait(5) == 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_it_leaves_signals_of_the_terminal_to_the_daemon(worker):
+    worker.listen()
+    worker.next(Ready)
+    worker.process.terminate()
+    worker.channel.send(snapshot(2))
+    assert worker.next(Applied) == Applied(2)
+
+
+def test_it_imports_little():
+    """A worker's memory is what it imports: no event loop of a library, no web framework, no database."""
+    code = (
+        "import sys, vpn.proxy.worker\n"
+        "heavy = {'asyncio', 'ssl', 'sqlalchemy', 'fastapi', 'pydantic', 'structlog', 'argon2', 'logging'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
