@@ -31,6 +31,7 @@ def create_app(*, users: UserService, links_for: user_routes.LinksFor, status: S
         version=__version__,
         description=_DESCRIPTION,
         responses=errors.responses(401, 422),
+        redirect_slashes=False,
     )
     errors.install(app)
     app.add_middleware(_BoundedBody)

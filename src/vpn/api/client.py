@@ -132,8 +132,8 @@ class Client:
         new = {"name": name, "note": note, "enabled": enabled}
         return self._request("POST", "/api/users", new | ({} if password is None else {"password": password}))
 
-    def change_user(self, name: str, **changes: Any) -> dict[str, Any]:
-        """Change a user."""
+    def change_user(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change fields of a user."""
         return self._request("PATCH", _user(name), changes)
 
     def remove_user(self, name: str) -> None:
@@ -150,7 +150,7 @@ class Client:
             content = json.loads(answer or b"{}")
         except ValueError:
             content = None
-        if status < 400 and isinstance(content, dict):
+        if 200 <= status < 300 and isinstance(content, dict):
             return content
         error = content if isinstance(content, dict) else {}
         raise APIError(

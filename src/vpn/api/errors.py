@@ -61,6 +61,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         code, hint = {
+            400: ("bad_request", "see /docs for what this request takes"),
             404: ("not_found", "see /docs for the paths there are"),
             405: ("method_not_allowed", "see /docs for the methods of this path"),
             413: ("too_large", "send less"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.types import ASGIApp, Message, Scope
 
@@ -18,7 +18,7 @@ async def call(app: ASGIApp, method: str, target: str, body: bytes) -> tuple[int
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": parts.path,
+        "path": unquote(parts.path),
         "raw_path": parts.path.encode(),
         "query_string": parts.query.encode(),
         "headers": [(b"host", b"local"), (b"content-type", b"application/json")],

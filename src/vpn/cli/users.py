@@ -99,7 +99,7 @@ def passwd(ctx: typer.Context, name: Name, password: Password = None) -> None:
 
 def _change(ctx: typer.Context, name: str, changes: dict[str, Any]) -> None:
     context: Context = ctx.obj
-    context.output.record(context.client().change_user(name, **changes))
+    context.output.record(context.client().change_user(name, changes))
 
 
 def _read(password: str | None) -> str | None:

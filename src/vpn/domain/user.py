@@ -14,7 +14,7 @@ NAME_LIMIT = 64
 NOTE_LIMIT = 500
 PASSWORD_LIMIT = 255  # bytes of UTF-8; RFC 1929 has one length byte
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
+NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._@+-]*"
 # No character that is mistaken for another, or that a shell or a URL would want quoted.
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -47,7 +47,7 @@ def check_name(name: str) -> str:
         raise Invalid("bad_name", "the user name is empty", "give a name such as alice")
     if len(name) > NAME_LIMIT:
         raise Invalid("bad_name", f"the user name has {len(name)} characters", f"use at most {NAME_LIMIT}")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise Invalid(
             "bad_name",
             f"{name!r} has characters that a user name cannot have",

@@ -8,11 +8,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpn.domain.user import User
+from vpn.domain.user import NAME_LIMIT, NAME_PATTERN, NOTE_LIMIT, PASSWORD_LIMIT, User
 from vpn.services.users import Admission
 
-# The domain decides what is allowed; these bounds only keep nonsense away from it.
+# The domain decides what is allowed, in words for a person. Here it is only documented, and nonsense kept away.
 Text = Annotated[str, Field(max_length=2000)]
+Name = Annotated[Text, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$", "maxLength": NAME_LIMIT})]
+Password = Annotated[Text, Field(json_schema_extra={"minLength": 1, "maxLength": PASSWORD_LIMIT})]
+Note = Annotated[Text, Field(json_schema_extra={"maxLength": NOTE_LIMIT})]
 _NAME = "Letters, digits and . _ @ + -; compared without regard to case."
 
 
@@ -26,9 +29,9 @@ class NewUser(_Request):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "alice", "note": "laptop and phone"}]}
     )
-    name: Text = Field(description=_NAME)
-    password: Text | None = Field(None, description="At most 255 bytes; left out, one is made.")
-    note: Text = Field("", description="Anything, at most 500 characters.")
+    name: Name = Field(description=_NAME)
+    password: Password | None = Field(None, description="At most 255 bytes; left out, one is made.")
+    note: Note = Field("", description="Anything, at most 500 characters.")
     enabled: bool = Field(True, description="Whether the user may connect.")
 
 
@@ -36,15 +39,15 @@ class UserChanges(_Request):
     """What to change of a user; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"enabled": False}]})
-    name: Text | None = Field(None, description=f"Another name. {_NAME}")
-    note: Text | None = Field(None, description="Anything, at most 500 characters.")
+    name: Name | None = Field(None, description=f"Another name. {_NAME}")
+    note: Note | None = Field(None, description="Anything, at most 500 characters.")
     enabled: bool | None = Field(None, description="Whether the user may connect.")
 
 
 class NewPassword(_Request):
     """A password to set."""
 
-    password: Text | None = Field(None, description="At most 255 bytes; left out, one is made.")
+    password: Password | None = Field(None, description="At most 255 bytes; left out, one is made.")
 
 
 class UserView(BaseModel):

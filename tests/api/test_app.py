@@ -1,0 +1,115 @@
+"""The application as a client sees it: every answer and every error."""
+
+import json
+
+import pytest
+
+from vpn.api import in_process
+from vpn.api.app import LARGEST_BODY
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def call(app):
+    async def call(method, target, body=None):
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        status, answer = await in_process.call(app, method, target, raw)
+        return status, json.loads(answer) if answer else None
+
+    return call
+
+
+async def test_a_users_life(call):
+    status, access = await call("POST", "/api/users", {"name": "alice", "password": "s3cret", "note": "n"})
+    assert status == 201
+    assert access["password"] == "s3cret"
+    assert access["links"] == ["socks5h://alice:s3cret@127.0.0.1:1080", "http://alice:s3cret@127.0.0.1:1080"]
+    assert access["user"].items() >= {"name": "alice", "enabled": True, "note": "n"}.items()
+
+    assert await call("GET", "/api/users/ALICE") == (200, access["user"])
+    status, changed = await call("PATCH", "/api/users/alice", {"enabled": False})
+    assert (status, changed["enabled"], changed["note"]) == (200, False, "n")
+    status, access = await call("POST", "/api/users/alice/password", {})
+    assert status == 200
+    assert len(access["password"]) == 20
+    assert await call("DELETE", "/api/users/alice") == (204, None)
+    assert (await call("GET", "/api/users/alice"))[0] == 404
+
+
+async def test_a_page(call):
+    for name in ("carol", "alice", "bob"):
+        await call("POST", "/api/users", {"name": name, "password": "x"})
+    status, page = await call("GET", "/api/users?page=1&page_size=2")
+    assert status == 200
+    assert [user["name"] for user in page["data"]] == ["alice", "bob"]
+    assert (page["total"], page["page"], page["page_size"], page["total_pages"]) == (3, 1, 2, 2)
+    assert (await call("GET", "/api/users?search=AR"))[1]["total"] == 1
+
+
+async def test_no_answer_holds_a_hash(call):
+    await call("POST", "/api/users", {"name": "alice", "password": "s3cret"})
+    for target in ("/api/users", "/api/users/alice", "/api/status"):
+        _, answer = await call("GET", target)
+        assert "argon2" not in json.dumps(answer)
+        assert "s3cret" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "status", "code"),
+    [
+        ("GET", "/api/users/nobody", None, 404, "user_unknown"),
+        ("PATCH", "/api/users/nobody", {"note": ""}, 404, "user_unknown"),
+        ("DELETE", "/api/users/nobody", None, 404, "user_unknown"),
+        ("POST", "/api/users/nobody/password", {}, 404, "user_unknown"),
+        ("POST", "/api/users", {"name": "taken"}, 409, "user_exists"),
+        ("POST", "/api/users", {"name": "a b"}, 422, "bad_name"),
+        ("POST", "/api/users", {"name": "a", "password": ""}, 422, "bad_password"),
+        ("POST", "/api/users", {"name": "a", "nmae": "b"}, 422, "bad_request"),
+        ("POST", "/api/users", {"name": 5}, 422, "bad_request"),
+        ("POST", "/api/users", {"name": "x" * 3000}, 422, "bad_request"),
+        ("POST", "/api/users", b"{", 422, "bad_request"),
+        ("POST", "/api/users", b"\xff", 400, "bad_request"),
+        ("POST", "/api/users", b"x" * (LARGEST_BODY + 1), 413, "too_large"),
+        ("GET", "/api/users?page=0", None, 422, "bad_request"),
+        ("GET", "/api/users?page_size=1001", None, 422, "bad_request"),
+        ("GET", "/nothing/here", None, 404, "not_found"),
+        ("PUT", "/api/users", None, 405, "method_not_allowed"),
+    ],
+)
+async def test_every_error_has_the_one_shape(call, method, target, body, status, code):
+    await call("POST", "/api/users", {"name": "taken"})
+    answer = await call(method, target, body)
+    assert answer[0] == status
+    assert set(answer[1]) == {"code", "message", "hint"}
+    assert answer[1]["code"] == code
+    assert answer[1]["message"]
+    assert answer[1]["hint"]
+
+
+async def test_a_password_is_not_repeated_in_an_error(call):
+    _, answer = await call("POST", "/api/users", {"name": "a", "password": ["topsecret"]})
+    assert "topsecret" not in json.dumps(answer)
+
+
+async def test_health_and_status(call):
+    status, health = await call("GET", "/health")
+    assert (status, set(health)) == (200, {"status", "version", "uptime_seconds"})
+    assert health["status"] == "degraded", "no data plane runs here"
+    status, answer = await call("GET", "/api/status")
+    assert status == 200
+    assert answer["inbounds"] == [
+        {"name": "main", "protocol": "mixed", "listen": "127.0.0.1:1080", "engine": "embedded"}
+    ]
+
+
+async def test_openapi_documents_every_operation(call):
+    _, document = await call("GET", "/openapi.json")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["description"], (path, method)
+            if path.startswith("/api"):
+                assert operation["security"], (path, method)
+                assert "401" in operation["responses"]
+    examples = [name for name, schema in document["components"]["schemas"].items() if "example" in json.dumps(schema)]
+    assert {"NewUser", "UserChanges", "UserView", "UserAccess", "Error", "InboundView"} <= set(examples)

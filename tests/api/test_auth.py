@@ -1,0 +1,63 @@
+import pytest
+
+from tests.api.conftest import TOKEN
+from vpn.api.in_process import call as trusted_call
+
+pytestmark = pytest.mark.anyio
+
+
+async def status_of(app, target, *headers):
+    """The status of a request that came over TCP."""
+    statuses = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            statuses.append((message["status"], dict(message["headers"])))
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": target,
+        "raw_path": target.encode(),
+        "query_string": b"",
+        "headers": list(headers),
+        "http_version": "1.1",
+        "scheme": "http",
+    }
+    await app(scope, receive, send)
+    return statuses[0]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"authorization", b"Bearer wrong")],
+        [(b"authorization", b"Bearer ")],
+        [(b"authorization", b"Basic " + TOKEN.encode())],
+        [(b"authorization", TOKEN.encode())],
+        [(b"x-vpn-local", b"1")],
+        [(b"authorization", b"Bearer " + TOKEN.encode() + b"x")],
+    ],
+)
+@pytest.mark.parametrize("target", ["/api/users", "/api/status", "/api/users/alice"])
+async def test_nobody_gets_in_without_the_token(app, headers, target):
+    status, answer = await status_of(app, target, *headers)
+    assert status == 401
+    assert answer[b"www-authenticate"] == b"Bearer"
+
+
+async def test_the_token_opens(app):
+    assert (await status_of(app, "/api/users", (b"authorization", b"Bearer " + TOKEN.encode())))[0] == 200
+
+
+@pytest.mark.parametrize("target", ["/health", "/docs", "/openapi.json"])
+async def test_what_needs_no_token(app, target):
+    assert (await status_of(app, target))[0] == 200
+
+
+async def test_who_is_trusted_needs_no_token(app):
+    assert (await trusted_call(app, "GET", "/api/users", b""))[0] == 200

@@ -1,0 +1,41 @@
+import pytest
+
+from vpn import __version__
+from vpn.cli.main import to_front
+
+
+@pytest.mark.parametrize(
+    ("given", "ordered"),
+    [
+        (["users", "list", "--format", "json"], ["--format", "json", "users", "list"]),
+        (["users", "list", "--format=json", "--verbose"], ["--format=json", "--verbose", "users", "list"]),
+        (["users", "add", "x", "--note", "n"], ["users", "add", "x", "--note", "n"]),
+        (["users", "show", "--", "--format"], ["users", "show", "--", "--format"]),
+        (["users", "list", "--format"], ["users", "list", "--format"]),
+        ([], []),
+    ],
+)
+def test_global_options_may_stand_anywhere(given, ordered):
+    assert to_front(given) == ordered
+
+
+def test_help_and_mistakes(vpn):
+    for word in ("serve", "status", "version", "users"):
+        assert word in vpn("--help").out
+    assert vpn("nonsense").code == 2
+    assert vpn("users", "list", "--format", "xml").code == 2
+
+
+def test_an_interrupt_is_no_defect(vpn, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vpn.cli.context.Context.client", interrupted)
+    result = vpn("users", "list")
+    assert result.code == 130
+    assert "Traceback" not in result.err
+
+
+def test_version(vpn):
+    assert vpn("version").out == f"vpn-manager {__version__}\n"
+    assert vpn("version", "--format", "plain").out == f"version\t{__version__}\n"

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from vpn.cli.serve import announce
+from vpn.daemon import Announcement
+from vpn.domain.address import Endpoint
+from vpn.domain.inbound import Inbound
+
+
+def announcement(links):
+    return Announcement(
+        [Inbound("main", "mixed", Endpoint("127.0.0.1", 1080))],
+        Endpoint("127.0.0.1", 9090),
+        Path("/d"),
+        Path("/d/api-token"),
+        links,
+    )
+
+
+def test_the_first_start_shows_how_to_try_it(capsys):
+    announce(announcement(["socks5h://me:p@127.0.0.1:1080"]))
+    said = capsys.readouterr().out
+    assert "  curl -x socks5h://me:p@127.0.0.1:1080 https://" in said
+    for wanted in ("127.0.0.1:1080", "http://127.0.0.1:9090/docs", "/d/api-token", "users add alice"):
+        assert wanted in said
+
+
+def test_later_starts_do_not(capsys):
+    announce(announcement([]))
+    assert "curl" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--workers", "0"], 3, "--set proxy.workers: proxy.workers cannot be '0'"),
+        (["--listen", "nowhere"], 3, "proxy.listen cannot be 'nowhere'"),
+        (["--set", "proxy.idle_timout=5"], 3, "there is no setting proxy.idle_timout"),
+        (["--set", "nonsense"], 2, "KEY=VALUE"),
+    ],
+)
+def test_bad_flags(vpn, arguments, code, says):
+    result = vpn("serve", *arguments)
+    assert result.code == code
+    assert says in result.err

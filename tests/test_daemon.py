@@ -1,0 +1,40 @@
+"""What the daemon wires, looked at from inside; tests/e2e looks from outside."""
+
+import json
+from pathlib import Path
+
+import pytest
+import structlog
+
+from vpn.daemon import call_in_process
+from vpn.data_directory import DataDirectory
+from vpn.domain.errors import Conflict
+from vpn.settings.model import DatabaseSettings, Settings
+
+
+@pytest.fixture(autouse=True)
+def _put_back_logging():
+    yield
+    structlog.reset_defaults()
+
+
+def test_one_request_without_a_daemon(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path / "data")
+    status, _ = call_in_process(settings, "POST", "/api/users", b'{"name": "alice"}')
+    assert status == 201
+    status, answer = call_in_process(settings, "GET", "/api/users", b"")
+    assert [user["name"] for user in json.loads(answer)["data"]] == ["alice"]
+    assert not (tmp_path / "data" / "api.sock").exists()
+
+
+def test_a_directory_in_use_is_left_alone(tmp_path: Path):
+    with DataDirectory(tmp_path / "data"), pytest.raises(Conflict):
+        call_in_process(Settings(data_dir=tmp_path / "data"), "GET", "/api/users", b"")
+
+
+def test_the_database_can_be_elsewhere(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/elsewhere.db"
+    settings = Settings(data_dir=tmp_path / "data", database=DatabaseSettings(url=url))
+    assert call_in_process(settings, "GET", "/api/users", b"")[0] == 200
+    assert (tmp_path / "elsewhere.db").exists()
+    assert not (tmp_path / "data" / "vpn.db").exists()
