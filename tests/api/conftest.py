@@ -1,3 +1,5 @@
+import http.server
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -33,3 +35,32 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         token=TOKEN,
     )
     await database.close()
+
+
+@pytest.fixture
+def server():
+    """A server that answers what a test tells it, and keeps what it was asked."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            server.asked.append((self.command, self.path, self.headers.get("Authorization"), body))
+            status, content = server.answers.pop(0)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked, server.answers = [], []
+        server.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -1,39 +1,9 @@
-import http.server
 import json
-import threading
 
 import pytest
 
-from vpn.api.client import PAGE, APIError, Client, Unreachable, over_tcp, over_unix
-
-
-@pytest.fixture
-def server():
-    """A server that answers what a test tells it, and keeps what it was asked."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            server.asked.append((self.command, self.path, self.headers.get("Authorization"), body))
-            status, content = server.answers.pop(0)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = answer
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.asked, server.answers = [], []
-        server.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+from vpn.api.client import PAGE, APIError, Client
+from vpn.api.transport import over_tcp
 
 
 @pytest.fixture
@@ -83,24 +53,3 @@ def test_errors(client, server, status, content, code):
     assert (caught.value.status, caught.value.code) == (status, code)
     assert caught.value.message
     assert caught.value.hint
-
-
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:port", ""])
-def test_what_is_no_server(url):
-    with pytest.raises(Unreachable):
-        over_tcp(url, "token")
-
-
-def test_nobody_there(tmp_path):
-    with pytest.raises(Unreachable, match="refused"):
-        Client(over_tcp("http://127.0.0.1:1", "token")).status()
-    with pytest.raises(FileNotFoundError):
-        over_unix(tmp_path / "none")("GET", "/", b"")
-
-
-def test_a_server_that_breaks_off(server):
-    server.answers = [(200, b"{}")]
-    transport = over_tcp(server.url, "token")
-    server.RequestHandlerClass.do_GET = lambda self: self.connection.close()
-    with pytest.raises(Unreachable):
-        transport("GET", "/", b"")

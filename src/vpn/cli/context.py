@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from vpn.api.client import Client, Transport, Unreachable, over_tcp, over_unix
+from vpn.api.client import Client, Transport, Unreachable
 from vpn.cli.output import Output
 from vpn.domain.errors import Conflict
 from vpn.settings import paths
@@ -28,6 +28,8 @@ class Context(NamedTuple):
     def client(self, *, daemon_only: bool = False) -> Client:
         """The API: of the server named, else of the daemon on this machine, else in this process."""
         if self.server:
+            from vpn.api.transport import over_tcp
+
             return Client(over_tcp(self.server, self.token or self._read_token()))
         return Client(self._local(daemon_only=daemon_only))
 
@@ -48,6 +50,8 @@ class Context(NamedTuple):
         return paths.default_data_dir(os.environ)
 
     def _local(self, *, daemon_only: bool) -> Transport:
+        from vpn.api.transport import over_unix
+
         data_dir = self.find_data_dir()
         unix = over_unix(data_dir / paths.SOCKET)
 

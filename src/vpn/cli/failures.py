@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 
 from vpn.api.client import APIError, Unreachable
 from vpn.domain.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
@@ -30,6 +29,8 @@ _OF_STATUS = {400: 3, 413: 3, 422: 3, 404: 4, 409: 5, 401: 6, 403: 6, 502: UNAVA
 def report(error: Exception, *, verbose: bool) -> int:
     """Say what went wrong and how to mend it, on standard error; returns the exit code."""
     if verbose:
+        import traceback
+
         traceback.print_exception(error)
     match error:
         case APIError():

@@ -1,0 +1,79 @@
+"""How requests of the client travel: over the daemon's Unix socket, or over TCP.
+
+Apart from `client`, because a command that asks nothing need not import an HTTP library.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vpn.api.client import Transport, Unreachable
+
+TIMEOUT = 30.0  # seconds for one request
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("local", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(str(self._path))
+
+
+def over_unix(path: Path) -> Transport:
+    """Requests over the Unix socket of a daemon on this machine.
+
+    The transport raises FileNotFoundError or ConnectionRefusedError where no daemon listens.
+    """
+
+    def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        return _exchange(_UnixConnection(path), method, target, body, {}, f"the daemon at {path}")
+
+    return transport
+
+
+def over_tcp(url: str, token: str) -> Transport:
+    """Requests to a daemon elsewhere, e.g. ``https://vpn.example.org``.
+
+    Raises:
+        Unreachable: the URL is not one, or the daemon does not answer.
+    """
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in ("http", "https") or not parts.hostname or (port is None and ":" in parts.netloc[-6:]):
+        raise Unreachable(f"{url!r} is not the URL of a server", "write it as http://host:port or https://host")
+    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    host = parts.hostname
+    prefix = parts.path.rstrip("/")
+
+    def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            return _exchange(make(host, port, timeout=TIMEOUT), method, prefix + target, body, headers, url)
+        except OSError as error:
+            raise Unreachable(f"{url}: {error.strerror or error}", "is the server up, and --server right?") from None
+
+    return transport
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, method: str, target: str, body: bytes, headers: dict[str, str], name: str
+) -> tuple[int, bytes]:
+    try:
+        connection.request(method, target, body or None, {"Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (http.client.HTTPException, TimeoutError) as error:
+        problem = str(error) or type(error).__name__
+        raise Unreachable(f"{name} broke off: {problem}", "its log may say why; try again") from None
+    finally:
+        connection.close()
