@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
-.PHONY: help run install test lint format test-deps bench lock clean
+.PHONY: help run install test lint format test-deps bench docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,9 @@ test-deps: ## Install the programs of the system that tests use (Debian, as root
 
 bench: $(VENV)/installed-dev ## Measure, and print what was measured
 	$(BIN)/python -m bench
+
+docs: $(VENV)/installed-dev ## Write the pages of docs/ that come from the code
+	$(BIN)/python -m docs.generate
 
 lock: ## Choose the newest versions that pyproject.toml allows, and pin them
 	$(PYTHON) -m venv $(VENV)-lock

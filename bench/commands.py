@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -11,9 +13,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from vpn.api.client import Client
+from vpn.api.transport import over_unix
+
 VPN = str(Path(sys.executable).with_name("vpn"))
 RUNS = 20
-TARGETS = {"vpn version": 0.100, "vpn users list": 0.100, "ready, first start": 1.5, "ready, later start": 1.5}
+TARGETS = {
+    "ready, first start": 1.5,
+    "ready, later start": 1.5,
+    "vpn version": 0.100,
+    "vpn users list": 0.100,
+    "disabled until cut": 0.100,
+}
 
 
 def measure() -> dict[str, list[float]]:
@@ -37,11 +48,37 @@ def measure() -> dict[str, list[float]]:
                 )
                 run()  # once, so that everything is in the page cache
                 results["vpn " + " ".join(arguments)] = [run() for _ in range(RUNS)]
+            results["disabled until cut"] = cuts(Path(directory) / "data")
             bare = timed(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True))
             results["python -c pass"] = [bare() for _ in range(RUNS)]
         finally:
             stop(daemon)
     return results
+
+
+def cuts(data_dir: Path) -> list[float]:
+    """Seconds from the request that disables a user until his tunnel is closed."""
+    client = Client(over_unix(data_dir / "api.sock"))
+    listen = client.status()["inbounds"][0]["listen"]
+    address = ("127.0.0.1", int(listen.rpartition(":")[2]))
+    client.add_user("bench", "s3cret", "", True)
+    seconds = []
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        connect = b"\x05\x01\x00\x01\x7f\x00\x00\x01" + target.getsockname()[1].to_bytes(2, "big")
+        for _ in range(RUNS):
+            client.change_user("bench", {"enabled": True})
+            with socket.create_connection(address, timeout=10) as tunnel:
+                tunnel.sendall(b"\x05\x01\x02\x01\x05bench\x06s3cret" + connect)
+                received = b""
+                while len(received) < 14:
+                    received += tunnel.recv(14 - len(received))
+                began = time.perf_counter()
+                client.change_user("bench", {"enabled": False})
+                with contextlib.suppress(ConnectionResetError):
+                    tunnel.recv(1)
+                seconds.append(time.perf_counter() - began)
+            target.accept()[0].close()
+    return seconds
 
 
 def table(results: dict[str, list[float]]) -> str:
@@ -70,6 +107,7 @@ def timed(action: Callable[[], object]) -> Callable[[], float]:
 def env(directory: str) -> dict[str, str]:
     """An environment with a data directory of our own."""
     listen = {"VPN_PROXY__LISTEN": "127.0.0.1:0", "VPN_API__LISTEN": "127.0.0.1:0", "VPN_LOG__LEVEL": "error"}
+    listen |= {"VPN_PROXY__PRIVATE_DESTINATIONS": "allow"}
     return os.environ | listen | {"VPN_DATA_DIR": f"{directory}/data"}
 
 
