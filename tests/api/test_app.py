@@ -1,6 +1,7 @@
 """The application as a client sees it: every answer and every error."""
 
 import json
+import re
 
 import pytest
 
@@ -101,6 +102,16 @@ async def test_health_and_status(call):
     assert answer["inbounds"] == [
         {"name": "main", "protocol": "mixed", "listen": "127.0.0.1:1080", "engine": "embedded"}
     ]
+
+
+async def test_the_docs_page_loads_nothing_from_elsewhere(app):
+    status, page = await in_process.call(app, "GET", "/docs", b"")
+    assert status == 200
+    assert b"://" not in page
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.decode())
+    assert len(sources) >= 2
+    for source in sources:
+        assert (await in_process.call(app, "GET", source, b""))[0] == 200
 
 
 async def test_openapi_documents_every_operation(call):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,7 +27,8 @@ Over the Unix socket `api.sock` beside it, none is needed. Every error has the o
 
 def create_app(*, users: UserService, links_for: user_routes.LinksFor, status: StatusService, token: str) -> FastAPI:
     """Put the application together."""
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
         title="vpn-manager",
         version=__version__,
         description=_DESCRIPTION,

@@ -60,7 +60,7 @@ class Client:
         return self._request("GET", _user(name))
 
     def add_user(self, name: str, password: str | None, note: str, enabled: bool) -> dict[str, Any]:
-        """Add a user; the answer holds his password and links."""
+        """Add a user; the answer holds password and links."""
         new = {"name": name, "note": note, "enabled": enabled}
         return self._request("POST", "/api/users", new | ({} if password is None else {"password": password}))
 
@@ -73,7 +73,7 @@ class Client:
         self._request("DELETE", _user(name))
 
     def set_password(self, name: str, password: str | None) -> dict[str, Any]:
-        """Give a user another password; the answer holds it, and his links."""
+        """Give a user another password; the answer holds it, and the links."""
         return self._request("POST", f"{_user(name)}/password", {} if password is None else {"password": password})
 
     def _request(self, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import unquote, urlsplit
 
 from starlette.types import ASGIApp, Message, Scope
@@ -20,6 +21,7 @@ async def call(app: ASGIApp, method: str, target: str, body: bytes) -> tuple[int
         "scheme": "http",
         "path": unquote(parts.path),
         "raw_path": parts.path.encode(),
+        "root_path": "",
         "query_string": parts.query.encode(),
         "headers": [(b"host", b"local"), (b"content-type", b"application/json")],
         "client": None,
@@ -28,8 +30,12 @@ async def call(app: ASGIApp, method: str, target: str, body: bytes) -> tuple[int
     status = 0
     chunks: list[bytes] = []
 
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not messages:
+            await asyncio.Event().wait()  # the client stays, and says no more
+        return messages.pop()
 
     async def send(message: Message) -> None:
         nonlocal status

@@ -93,6 +93,13 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
     )
 
 
+def moment(timestamp: str) -> str:
+    """A time of the API as a person reads it: in the local time zone, to the minute."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def _one_line(value: Any) -> str:
     """A value as text without control characters: nothing from outside moves the cursor."""
     if isinstance(value, bool):

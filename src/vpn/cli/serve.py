@@ -51,7 +51,7 @@ def serve(
 
 
 def announce(announcement: Announcement) -> None:
-    """Tell a person what he can do now. The first user's password is shown this once."""
+    """Tell a person what to do now. The first user's password is shown this once."""
     api = f"http://{announcement.api}"
     print(f"\nvpn-manager {__version__} is serving\n")
     for inbound in announcement.inbounds:

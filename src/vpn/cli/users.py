@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vpn.cli.context import Context
+from vpn.cli.output import moment
 
 app = typer.Typer(help="Add, list, change and remove users.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -42,7 +43,7 @@ def list_users(
     """List users."""
     context: Context = ctx.obj
     context.output.rows(
-        context.client().users(search),
+        (_shown(context, user) for user in context.client().users(search)),
         _COLUMNS,
         empty="No user matches." if search else "There are no users yet; add one with: vpn users add NAME",
     )
@@ -52,7 +53,7 @@ def list_users(
 def show(ctx: typer.Context, name: Name) -> None:
     """Show a user."""
     context: Context = ctx.obj
-    context.output.record(context.client().user(name))
+    context.output.record(_shown(context, context.client().user(name)))
 
 
 @app.command("edit")
@@ -99,7 +100,14 @@ def passwd(ctx: typer.Context, name: Name, password: Password = None) -> None:
 
 def _change(ctx: typer.Context, name: str, changes: dict[str, Any]) -> None:
     context: Context = ctx.obj
-    context.output.record(context.client().change_user(name, changes))
+    context.output.record(_shown(context, context.client().change_user(name, changes)))
+
+
+def _shown(context: Context, user: dict[str, Any]) -> dict[str, Any]:
+    """A user as people or programs want to see it."""
+    if not context.output.for_people:
+        return user
+    return user | {key: moment(user[key]) for key in ("created_at", "updated_at")}
 
 
 def _read(password: str | None) -> str | None:

@@ -20,7 +20,7 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A user as the store holds him."""
+    """A user as the store holds it."""
 
     name: str
     password_hash: str

@@ -29,7 +29,7 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class SnapshotUser(msgspec.Struct, frozen=True):
-    """What a worker knows of a user: his name, and which of his passwords is the current one."""
+    """What a worker knows of a user: the name, and which password is the current one."""
 
     name: str
     credential: int

@@ -21,7 +21,7 @@ from vpn.store.users import UserStore
 
 
 class Admission(NamedTuple):
-    """A user and his password in clear, which is known only while it is being set."""
+    """A user and the password in clear, which is known only while it is being set."""
 
     user: User
     password: str
@@ -78,7 +78,7 @@ class UserService:
     async def edit(
         self, name: str, *, new_name: str | None = None, note: str | None = None, enabled: bool | None = None
     ) -> User:
-        """Change what is not None. Disabling or renaming a user closes his connections.
+        """Change what is not None. Disabling or renaming a user closes the user's connections.
 
         Raises:
             Invalid: a value is not allowed.
@@ -95,7 +95,7 @@ class UserService:
         return await self._change(name, changes)
 
     async def set_password(self, name: str, password: str | None = None) -> Admission:
-        """Give a user another password; without one, it is made. His open connections go on.
+        """Give a user another password; without one, it is made. Open connections go on.
 
         Raises:
             Invalid: the password is not allowed.
@@ -107,7 +107,7 @@ class UserService:
         return Admission(await self._change(name, changes), password)
 
     async def remove(self, name: str) -> None:
-        """Remove a user, and close his connections.
+        """Remove a user, and close the user's connections.
 
         Raises:
             NotFound: nobody bears the name.

@@ -58,7 +58,7 @@ class UserStore:
             return [_user(row) for row in rows.mappings()], total
 
     async def change(self, name: str, changes: dict[str, Any]) -> User:
-        """Set fields of a user, and return him as he is then.
+        """Set fields of a user, and return the user as it is then.
 
         Raises:
             NotFound: nobody bears the name.

@@ -39,7 +39,7 @@ def router(users: UserService, links_for: LinksFor) -> APIRouter:
 
     @router.post("", status_code=201, responses=responses(409))
     async def add_user(new: NewUser) -> UserAccess:
-        """Add a user. The answer is the only place where his password is shown."""
+        """Add a user. The answer is the only place where the password is shown."""
         admission = await users.add(new.name, new.password, note=new.note, enabled=new.enabled)
         return UserAccess.of(admission, links_for(admission.user.name, admission.password))
 
@@ -50,18 +50,18 @@ def router(users: UserService, links_for: LinksFor) -> APIRouter:
 
     @router.patch("/{name}", responses=responses(404, 409))
     async def change_user(name: Name, changes: UserChanges) -> UserView:
-        """Change a user. Disabling or renaming him closes his connections."""
+        """Change a user. Disabling or renaming a user closes the user's connections."""
         return UserView.of(await users.edit(name, new_name=changes.name, note=changes.note, enabled=changes.enabled))
 
     @router.delete("/{name}", status_code=204, responses=responses(404))
     async def remove_user(name: Name) -> Response:
-        """Remove a user, and close his connections."""
+        """Remove a user, and close the user's connections."""
         await users.remove(name)
         return Response(status_code=204)
 
     @router.post("/{name}/password", responses=responses(404))
     async def set_password(name: Name, new: NewPassword) -> UserAccess:
-        """Give a user another password. His open connections go on."""
+        """Give a user another password. Open connections go on."""
         admission = await users.set_password(name, new.password)
         return UserAccess.of(admission, links_for(admission.user.name, admission.password))
 

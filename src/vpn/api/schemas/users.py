@@ -85,7 +85,7 @@ class UserView(BaseModel):
 
 
 class UserAccess(BaseModel):
-    """A user, and what he needs to connect. The password is not shown again."""
+    """A user, and what it takes to connect. The password is not shown again."""
 
     user: UserView
     password: str = Field(examples=["zP4kVxT8mRq2Wd7hNc5b"])
