@@ -151,6 +151,35 @@ def full_port():
             client.close()
 
 
+def test_what_a_client_sends_while_we_connect_arrives(plane):
+    """The bytes come before the connection stands, and no event tells of them again."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for stranger in waiting:
+            stranger.setblocking(False)
+            stranger.connect_ex(address)
+        with plane.connect() as client:
+            login(client)
+            client.sendall(request(address[1]))
+            plane.until(lambda: any(each.session.host for each in plane.core.connections))
+            client.sendall(b"meanwhile")
+            plane.until(lambda: any(each._unread for each in plane.core.connections))
+            listener.settimeout(10)
+            for stranger in waiting:
+                stranger.close()
+            # Ours is the one that sends nothing of its own accord until the kernel tries again.
+            while True:
+                connection, _ = listener.accept()
+                connection.settimeout(5)
+                with connection:
+                    if connection.recv(100) == b"meanwhile":
+                        break
+            assert read_exactly(client, 10)[1] == 0
+
+
 def test_a_user_who_is_disabled_while_we_connect_gets_no_tunnel(plane, full_port):
     with plane.connect() as client:
         login(client)

@@ -143,7 +143,7 @@ def read_exactly(sock: socket.socket, count: int) -> bytes:
     data = b""
     while len(data) < count:
         piece = sock.recv(count - len(data))
-        assert piece, f"the stream ended after {data!r}"
+        assert piece, f"the stream ended after {len(data)} bytes: {data[:50]!r}"
         data += piece
     return data
 
