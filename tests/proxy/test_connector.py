@@ -1,8 +1,9 @@
 import socket
+import threading
 
 import pytest
 
-from tests.support.plane import snapshot
+from tests.support.plane import read_all, snapshot
 from tests.support.servers import echo, tcp_server, unused_port
 from vpn.domain.address import pack
 from vpn.protocols.events import Refusal
@@ -59,6 +60,27 @@ def test_an_address_is_connected_to(core, host):
         outcome = reach(core, host, port)
         assert isinstance(outcome, Reached)
         assert outcome.address == host
+
+
+def test_a_server_that_speaks_first_is_not_missed(core):
+    """Its greeting can be there in the very event that says that the connection stands."""
+    greeted = threading.Event()
+
+    def greet(connection):
+        connection.sendall(b"hello")
+        greeted.set()
+        read_all(connection)
+
+    with tcp_server(greet) as port:
+        outcomes = []
+        Connector(core, "127.0.0.1", port, outcomes.append).start()
+        assert greeted.wait(5)
+        core.poller.turn(1)
+        (outcome,) = outcomes
+        assert outcome.unread
+        assert outcome.sock.recv(10) == b"hello"
+        core.poller.close(outcome.sock)
+        core.poller.turn(0)
 
 
 def test_a_name_is_resolved(core):

@@ -30,10 +30,14 @@ _REFUSALS = {
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """A connected socket, registered with the poller; the caller owns it."""
+    """A connected socket, registered with the poller; the caller owns it.
+
+    `unread`: it may hold bytes already, of which no event will tell again.
+    """
 
     sock: socket.SocketType
     address: str
+    unread: bool
 
 
 class Unreached(msgspec.Struct, frozen=True):
@@ -121,7 +125,7 @@ class Connector:
         events = READ | EDGE if code == 0 else READ | WRITE | EDGE
         self._core.poller.register(sock.fileno(), lambda mask: self._on_event(sock, mask), events)
         if code == 0:
-            self._won(sock)
+            self._won(sock, 0)
         return True
 
     def _on_event(self, sock: socket.SocketType, mask: int) -> None:
@@ -129,15 +133,15 @@ class Connector:
             return
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code == 0 and mask & WRITE:
-            self._won(sock)
+            self._won(sock, mask)
             return
         del self._attempts[sock]
         self._core.poller.close(sock)
         self._failed(code)
         self._next()
 
-    def _won(self, sock: socket.SocketType) -> None:
-        self._finish(Reached(sock, self._attempts.pop(sock)))
+    def _won(self, sock: socket.SocketType, mask: int) -> None:
+        self._finish(Reached(sock, self._attempts.pop(sock), unread=bool(mask & READ)))
 
     def _failed(self, code: int | None) -> None:
         why = _REFUSALS.get(code or 0, Refusal.FAILED)

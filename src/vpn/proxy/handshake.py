@@ -187,7 +187,8 @@ class Handshake:
             self._core.poller.close(outcome.sock)
             return
         self._core.connections.discard(self)
-        Relay(self._core, self.session, self._sock, outcome.sock).start(self._reader.rest(), unread=self._unread)
+        relay = Relay(self._core, self.session, self._sock, outcome.sock)
+        relay.start(self._reader.rest(), client_unread=self._unread, remote_unread=outcome.unread)
 
     def _unreached(self, why: Refusal, detail: str) -> None:
         self._connector = None

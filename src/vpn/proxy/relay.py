@@ -50,16 +50,21 @@ class Relay:
         self._up = _Flow(client, remote, armed=False)
         self._down = _Flow(remote, client, armed=False)
 
-    def start(self, early: bytes, *, unread: bool) -> None:
-        """Begin with the bytes that the client sent early; `unread` if the kernel may hold more of them."""
+    def start(self, early: bytes, *, client_unread: bool, remote_unread: bool) -> None:
+        """Begin with the bytes that the client sent early.
+
+        A socket that is `unread` may hold bytes of which no event will tell again.
+        """
         core = self._core
         core.connections.add(self)
         core.poller.hand_over(self._up.source.fileno(), self._on_client)
         core.poller.hand_over(self._down.source.fileno(), self._on_remote)
         if early:
             self._push(self._up, memoryview(early))
-        if unread:
+        if client_unread:
             self._pump(self._up, ENDING)
+        if remote_unread:
+            self._pump(self._down, ENDING)
 
     def expire(self) -> None:
         """Nothing moved for too long."""
