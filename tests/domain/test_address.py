@@ -70,6 +70,7 @@ def test_names_are_not_addresses(name):
         ("::10.0.0.1", "private"),
         ("64:ff9b::7f00:1", "loopback"),
         ("2002:7f00:1::", "loopback"),
+        ("::ffff:0:127.0.0.1", "loopback"),
         ("2002:c0a8:101::1", "private"),
         ("2001:0:0:0:0:0:80ff:fffe", "reserved"),  # Teredo with 127.0.0.1 inside
     ],

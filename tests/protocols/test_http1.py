@@ -141,8 +141,11 @@ def test_malformed(sent, status, reason):
     assert b"\r\nConnection: close\r\n" in transcript.error.reply
 
 
-def test_empty_lines_before_a_request_are_tolerated():
-    assert converse(http1.parse, [b"\r\n\r\n" + connect()]).finished
+def test_an_empty_line_before_a_request_is_tolerated_and_a_flood_of_them_is_not():
+    assert converse(http1.parse, [b"\r\n" + connect()]).finished
+    flood = converse(http1.parse, [connect(fields=b""), b"\r\n" * 1000])
+    assert flood.error is not None
+    assert flood.error.reason == "bad_start_line"
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))

@@ -169,6 +169,19 @@ def test_the_guard_lets_no_forbidden_address_of_a_name_be_tried(core, monkeypatc
     assert tried == ["203.0.112.1"]
 
 
+def test_families_take_turns_and_none_is_left_out(core, monkeypatch):
+    core.resolver.known["a.test"] = [f"2001:db8::{number}" for number in range(9)] + ["192.0.2.1"]
+    tried = []
+    monkeypatch.setattr(Connector, "_attempt", lambda self, address: tried.append(address) or False)
+    reach(core, "a.test", 80)
+    assert tried[:3] == ["2001:db8::", "192.0.2.1", "2001:db8::1"]
+
+
+def test_of_several_failures_the_most_telling_is_reported(core):
+    core.resolver.known["a.test"] = ["127.0.0.1", "255.255.255.255"]
+    assert reach(core, "a.test", unused_port()) == Unreached(Refusal.CONNECTION_REFUSED, "")
+
+
 def test_cancelled_means_silent(core):
     connector = Connector(core, "slow.test", 80, pytest.fail)
     connector.start()

@@ -70,6 +70,16 @@ def test_a_user_disabled_meanwhile_stays_out(credentials, asked):
     assert learn(credentials, asked, "bob", "right", True, 8) == [False]
 
 
+def test_a_user_who_tried_while_disabled_is_let_in_once_enabled(credentials, asked):
+    assert learn(credentials, asked, "bob", "right", True, 8) == [False]
+    credentials.replace_users([SnapshotUser("bob", 8, True)])
+    assert credentials.check("bob", "right", 1.0, pytest.fail) is True
+
+
+def test_an_answer_to_no_question_is_ignored(credentials):
+    credentials.settle(Verdict(99, True, 7), 0.0)
+
+
 def test_a_name_that_nobody_bears_is_asked_about_like_any_other(credentials, asked):
     assert learn(credentials, asked, "mallory", "x", False, 0) == [False]
     assert len(asked) == 1

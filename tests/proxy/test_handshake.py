@@ -1,6 +1,7 @@
 """Clients that have no tunnel yet, over real sockets."""
 
 import base64
+import contextlib
 import socket
 import struct
 
@@ -188,6 +189,16 @@ def test_a_user_who_is_disabled_while_we_connect_gets_no_tunnel(plane, full_port
         plane.do(lambda: plane.core.apply(snapshot(2, users={"alice": False})) or True)
         assert read_all(client) == b""
     assert plane.ended()[0].reason == "user_disabled"
+
+
+def test_a_flood_of_empty_lines_does_not_hold_up_others(plane):
+    with plane.connect() as flooding:
+        flooding.sendall(b"CONNECT x:1 HTTP/1.1\r\n\r\n")
+        assert read_exactly(flooding, 12) == b"HTTP/1.1 407"
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                flooding.sendall(b"\r\n" * 2048)
+    assert plane.ended()[0].reason == "bad_start_line"
 
 
 def test_a_client_that_never_stops_sending_after_a_refusal_is_dropped(plane):

@@ -79,6 +79,32 @@ def test_a_descriptor_closed_in_a_batch_gets_no_stale_event_and_is_not_reused(po
         sock.close()
 
 
+def test_an_event_for_a_descriptor_that_somebody_else_closed_does_not_reach_its_next_owner(poller):
+    """A library closes its socket in the middle of a batch, and the number is used again at once."""
+    pairs = [socket.socketpair() for _ in range(2)]
+    (first, far1), (second, far2) = pairs
+    calls, reused = [], []
+
+    def handle(mask):
+        other = second if calls == [] else first
+        calls.append(mask)
+        number = other.fileno()
+        poller.unregister(number)
+        other.close()
+        reused.extend(socket.socketpair())
+        assert number in {sock.fileno() for sock in reused}
+        poller.register(number, lambda mask: pytest.fail("a stale event"), READ | EDGE)
+
+    poller.register(first.fileno(), handle, READ | EDGE)
+    poller.register(second.fileno(), handle, READ | EDGE)
+    far1.send(b"x")
+    far2.send(b"x")
+    poller.turn(1)
+    assert len(calls) == 1
+    for sock in (first, second, far1, far2, *reused):
+        sock.close()
+
+
 def test_timers_run_in_order_and_can_be_cancelled(poller):
     calls = []
     poller.call_later(0.02, lambda: calls.append("second"))

@@ -116,6 +116,25 @@ def test_a_reset_after_the_end_of_one_direction_ends_the_tunnel(plane):
         assert plane.ended()[0].reason == "reset"
 
 
+def test_a_reset_is_noticed_while_the_upload_is_held_back(plane):
+    with tcp_server(hold) as port:
+        client = plane.tunnel(port)
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.sendall(bytes(256 * MIB))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert plane.ended()[0].reason == "reset"
+
+
+def test_urgent_data_is_passed_on_in_its_place_and_holds_nothing_up(plane):
+    with tcp_server(echo) as port, plane.tunnel(port) as client:
+        client.sendall(b"abc")
+        client.send(b"!", socket.MSG_OOB)
+        client.sendall(b"def")
+        assert read_exactly(client, 7) == b"abc!def"
+
+
 def test_a_silent_tunnel_is_closed_and_a_busy_one_is_not(plane):
     plane.do(lambda: plane.core.apply(snapshot(2, timeouts=Timeouts(5, 5, 1.2))) or True)
     with tcp_server(echo) as port, plane.tunnel(port) as silent, plane.tunnel(port) as busy:

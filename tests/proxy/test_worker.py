@@ -34,8 +34,8 @@ class Process:
     def listen(self):
         sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
         port = sock.getsockname()[1]
-        self.channel.send(snapshot())
         self.channel.send(Listen(0, [Inbound("main", "mixed", Endpoint("127.0.0.1", port))]), [sock.fileno()])
+        self.channel.send(snapshot())
         sock.close()
         return port
 
@@ -75,6 +75,29 @@ def test_it_applies_listens_asks_reports_and_drains(worker):
         login(client)  # it remembers
     worker.channel.send(Drain(0))
     assert worker.process.wait(5) == 0
+
+
+def test_it_does_not_accept_before_it_has_a_snapshot(worker):
+    sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
+    inbound = Inbound("main", "mixed", Endpoint("127.0.0.1", sock.getsockname()[1]))
+    worker.channel.send(Listen(0, [inbound]), [sock.fileno()])
+    with socket.create_connection(sock.getsockname(), timeout=5) as client:
+        sock.close()
+        client.sendall(b"\x05\x01\x02")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        worker.channel.send(snapshot())
+        client.settimeout(5)
+        assert client.recv(2) == b"\x05\x02"
+
+
+def test_a_message_it_cannot_read_ends_it(worker):
+    """A worker that does not hear the daemon would serve those who may no longer be served."""
+    worker.listen()
+    worker.next(Ready)
+    worker.channel.send(Ready())  # not for workers
+    assert worker.process.wait(5) == 1
 
 
 def test_when_the_daemon_is_gone_so_is_the_worker_and_its_port(worker):

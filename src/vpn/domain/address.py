@@ -104,6 +104,7 @@ _CARRIERS = (
     (bytes(10) + b"\xff\xff", 12),  # IPv4-mapped
     (bytes(12), 12),  # IPv4-compatible, deprecated
     (b"\x00\x64\xff\x9b" + bytes(8), 12),  # NAT64, RFC 6052
+    (bytes(8) + b"\xff\xff\x00\x00", 12),  # IPv4-translated, RFC 2765
     (b"\x20\x02", 2),  # 6to4
 )
 _V4_FIRST_BYTES = frozenset([0, 10, 100, 127, 169, 172, 192, 198, 203, *range(224, 256)])

@@ -81,7 +81,7 @@ def _head(reader: Reader) -> Generator[None, None, tuple[str, list[tuple[str, st
 def _start_line(reader: Reader) -> Generator[None, None, bytes]:
     try:
         line = yield from reader.until(b"\r\n", START_LINE_LIMIT)
-        while not line:  # RFC 9112 §2.2: tolerate empty lines before the request line
+        if not line:  # RFC 9112 §2.2: tolerate an empty line before the request line
             line = yield from reader.until(b"\r\n", START_LINE_LIMIT)
     except LimitExceeded:
         raise _rejected("start_line_too_long", 414, "URI Too Long") from None

@@ -63,14 +63,18 @@ class Channel(Generic[Incoming]):
         return len(self._output)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Send a message, now or as soon as the socket takes it; without effect once the other end is gone."""
+        """Send a message, now or as soon as the socket takes it; without effect once the other end is gone.
+
+        Raises:
+            OSError: descriptors could not be sent.
+        """
         if not self._open:
             return
         body = _encoder.encode(message)
         frame = len(body).to_bytes(_HEADER, "big") + body
         if descriptors:
-            # Descriptors ride on the first byte of their frame. They are sent only while a worker starts,
-            # when its channel is empty, so this one send takes at least that byte.
+            # Descriptors ride on the first byte of their frame, so they cannot wait behind other bytes.
+            assert not self._output, "descriptors can be sent only while nothing waits"
             rights = array.array("i", descriptors)
             sent = self._sock.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
             frame = frame[sent:]
@@ -87,20 +91,21 @@ class Channel(Generic[Incoming]):
         if not self._output:
             self._want_write(False)
 
-    def on_readable(self) -> None:
-        """The socket has bytes, or its other end is gone."""
+    def on_readable(self) -> bool:
+        """The socket has bytes, or its other end is gone. Returns whether there may be more."""
         try:
             data, descriptors, _, _ = socket.recv_fds(self._sock, _CHUNK, _MOST_DESCRIPTORS)
         except BlockingIOError:
-            return
+            return False
         except ConnectionError:
             data, descriptors = b"", []
         self._descriptors += descriptors
         if not data:
             self._hang_up()
-            return
+            return False
         self._input += data
         self._deliver()
+        return True
 
     def take_descriptors(self, count: int) -> list[int]:
         """The descriptors that came with the message being received, in order."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from itertools import zip_longest
 
 import msgspec
 
@@ -27,6 +28,18 @@ _REFUSALS = {
     errno.EHOSTUNREACH: Refusal.HOST_UNREACHABLE,
     errno.ETIMEDOUT: Refusal.TIMED_OUT,
 }
+# Of several attempts that failed, the first of these is what the client is told.
+_TELLING = [*_REFUSALS.values(), Refusal.FAILED]
+
+
+def interleaved(addresses: list[bytes]) -> list[bytes]:
+    """The addresses with their families taking turns, the first one's first (RFC 8305 §4)."""
+    if not addresses:
+        return []
+    first = [address for address in addresses if len(address) == len(addresses[0])]
+    second = [address for address in addresses if len(address) != len(addresses[0])]
+    turns = zip_longest(first, second)
+    return [address for turn in turns for address in turn if address is not None]
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -53,7 +66,7 @@ Outcome = Reached | Unreached
 class Connector:
     """One try to reach one destination. It is made, started, and calls `done` once unless cancelled."""
 
-    __slots__ = ("_attempts", "_core", "_done", "_host", "_last", "_port", "_todo", "_wake")
+    __slots__ = ("_attempts", "_core", "_done", "_failure", "_host", "_port", "_todo", "_wake")
 
     def __init__(self, core: Core, host: str, port: int, done: Callable[[Outcome], None]) -> None:
         self._core = core
@@ -62,7 +75,7 @@ class Connector:
         self._done: Callable[[Outcome], None] | None = done
         self._attempts: dict[socket.SocketType, str] = {}
         self._todo: list[str] = []
-        self._last = Unreached(Refusal.FAILED, "")
+        self._failure = Unreached(Refusal.FAILED, "")
         self._wake: Timer | None = None
 
     def start(self) -> None:
@@ -90,7 +103,7 @@ class Connector:
             if not addresses:
                 self._finish(Unreached(Refusal.NOT_ALLOWED, f"{kinds[0]}_destination".replace("-", "_")))
                 return
-        self._todo = [unpack(address) for address in addresses[:MOST_ATTEMPTS]]
+        self._todo = [unpack(address) for address in interleaved(addresses)[:MOST_ATTEMPTS]]
         self._next()
 
     def _next(self) -> None:
@@ -104,7 +117,7 @@ class Connector:
                     self._wake = self._core.poller.call_later(STAGGER, self._next)
                 return
         if not self._attempts and self._done is not None:
-            self._finish(self._last)
+            self._finish(self._failure)
 
     def _attempt(self, address: str) -> bool:
         """Start one attempt; False if it failed at once."""
@@ -120,6 +133,7 @@ class Connector:
             self._failed(code)
             return False
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         self._attempts[sock] = address
         # Loopback connects at once. Otherwise WRITE tells when, and stays: edge-triggered, it costs nothing.
         events = READ | EDGE if code == 0 else READ | WRITE | EDGE
@@ -145,7 +159,9 @@ class Connector:
 
     def _failed(self, code: int | None) -> None:
         why = _REFUSALS.get(code or 0, Refusal.FAILED)
-        self._last = Unreached(why, errno.errorcode.get(code or 0, "") if why is Refusal.FAILED else "")
+        if _TELLING.index(why) <= _TELLING.index(self._failure.why):
+            detail = errno.errorcode.get(code or 0, "").lower() if why is Refusal.FAILED else ""
+            self._failure = Unreached(why, detail)
 
     def _finish(self, outcome: Outcome) -> None:
         done, self._done = self._done, None

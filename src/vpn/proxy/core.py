@@ -95,7 +95,7 @@ class Core:
         )
 
     def _sweep(self) -> None:
+        self.poller.call_later(SWEEP, self._sweep)
         now = self.poller.now
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
-        self.poller.call_later(SWEEP, self._sweep)

@@ -60,7 +60,10 @@ class Credentials:
 
     def settle(self, verdict: Verdict, now: float) -> None:
         """The daemon answered."""
-        name, password, answer = self._waiting.pop(verdict.id)
+        waiting = self._waiting.pop(verdict.id, None)
+        if waiting is None:
+            return  # not a question of ours
+        name, password, answer = waiting
         user = self._users.get(canonical(name))
         if user is None or user.credential != verdict.credential:
             answer(False)  # the user went, or got another password, while this one was being verified

@@ -22,6 +22,7 @@ from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ
 from vpn.proxy.relay import Relay
 
 CHUNK = 4096  # bytes read at a time while the handshake lasts
+_BURST = 4  # such reads before the others have their turn
 FAREWELL = 2.0  # seconds a refused client has for reading its reply
 
 
@@ -63,8 +64,15 @@ class Handshake:
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
         self._unread = False  # the kernel may hold bytes that it will not tell of again
         self.deadline = core.poller.now + core.timeouts.handshake
-        core.connections.add(self)
-        core.poller.register(sock.fileno(), self._on_event, READ | EDGE)
+
+    def start(self) -> None:
+        """Listen to the client.
+
+        Raises:
+            OSError: the kernel has no room for it.
+        """
+        self._core.poller.register(self._sock.fileno(), self._on_event, READ | EDGE)
+        self._core.connections.add(self)
 
     def expire(self) -> None:
         """The client was too slow, or the destination was."""
@@ -87,7 +95,9 @@ class Handshake:
         self._read(mask)
 
     def _read(self, mask: int) -> None:
-        while not self._waiting:
+        for _ in range(_BURST):
+            if self._waiting:
+                return
             try:
                 data = self._sock.recv(CHUNK)
             except BlockingIOError:
@@ -104,6 +114,13 @@ class Handshake:
             self._advance(None)
             if not self._unread or self.session.ended:
                 return
+        if not self._waiting:
+            self._core.poller.soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Go on where a burst had to stop for the others' sake."""
+        if self._parser is not None and not self._waiting and not self.session.ended:
+            self._read(ENDING)
 
     def _advance(self, answer: Answer) -> None:
         """Let the parser go on until it wants bytes, or something that takes time."""
@@ -164,8 +181,8 @@ class Handshake:
     def _go_on(self, answer: Answer) -> None:
         self._waiting = False
         self._advance(answer)
-        if self._unread and not self._waiting and not self.session.ended and self._parser is not None:
-            self._read(ENDING)
+        if self._unread:
+            self._read_on()
 
     def _connect(self, step: Connect) -> None:
         self._waiting = True

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from itertools import count
 
 EDGE = select.EPOLLET
-READ = select.EPOLLIN | select.EPOLLRDHUP
+# EPOLLPRI: urgent data, at whose mark reads come up short though there is more.
+READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLPRI
 WRITE = select.EPOLLOUT
 HANGUP = select.EPOLLHUP | select.EPOLLERR
 READABLE = READ | HANGUP  # what a read should be tried on
-ENDING = select.EPOLLRDHUP | HANGUP  # a read that came up short may have an end of stream behind it
+ENDING = select.EPOLLRDHUP | select.EPOLLPRI | HANGUP  # a read that came up short may have more behind it
 
 Handler = Callable[[int], None]
 _BATCH = 512
@@ -53,6 +54,7 @@ class Poller:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._closing: list[socket.SocketType] = []
+        self._stale: set[int] = set()  # descriptors whose events in this batch are not for whoever has them now
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._soon: list[Callable[[], None]] = []
@@ -75,8 +77,9 @@ class Poller:
         self._handlers[fd] = handler
 
     def unregister(self, fd: int) -> None:
-        """Forget a descriptor that stays open."""
+        """Forget a descriptor that stays open, or that somebody else closes."""
         if self._handlers.pop(fd, None) is not None:
+            self._stale.add(fd)
             self._epoll.unregister(fd)
 
     def close(self, sock: socket.SocketType) -> None:
@@ -112,12 +115,13 @@ class Poller:
         self.now = time.monotonic()
         for fd, mask in events:
             handler = handlers.get(fd)
-            if handler is not None:
+            if handler is not None and fd not in self._stale:
                 try:
                     handler(mask)
                 except Exception as error:
                     self._report_error(error)
                     self.unregister(fd)
+        self._stale.clear()
         if self._soon:
             waiting, self._soon = self._soon, []
             for callback in waiting:

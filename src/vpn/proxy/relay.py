@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from functools import partial
+from select import EPOLLERR
 
 from vpn.domain.session import Session, Status
 from vpn.proxy.core import Core
@@ -24,13 +25,15 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 class _Flow:
     """One direction of a tunnel."""
 
-    __slots__ = ("armed", "ended", "pending", "sink", "source")
+    __slots__ = ("armed", "ended", "pending", "queued", "sink", "source")
 
     def __init__(self, source: socket.SocketType, sink: socket.SocketType, *, armed: bool) -> None:
         self.source = source
         self.sink = sink
         self.pending = b""
         self.ended = False
+        self.queued = False
+        """Whether it is to go on after the others have had their turn."""
         self.armed = armed
         """Whether the poller reports that the sink takes bytes again."""
 
@@ -85,11 +88,14 @@ class Relay:
         self.deadline = self._core.poller.now + self._core.timeouts.idle
         if mask & WRITE and inward.pending:
             self._flush(inward)
-        if mask & READABLE and not self.session.ended:
-            if not outward.ended:
-                self._pump(outward, mask)
-            elif mask & HANGUP:  # both ways are shut though the other direction has more to say
-                self._break("reset")
+        if not mask & READABLE or self.session.ended:
+            return
+        if outward.pending and mask & EPOLLERR:
+            self._break("reset")  # the reset would not be told again when there is room for what is pending
+        elif not outward.ended:
+            self._pump(outward, mask)
+        elif mask & HANGUP:  # both ways are shut though the other direction has more to say
+            self._break("reset")
 
     def _pump(self, flow: _Flow, mask: int) -> None:
         """Move what the source has; `mask` tells whether its end may follow closely."""
@@ -112,7 +118,13 @@ class Relay:
                 return
             if count < size and not mask & ENDING:
                 return  # short: the kernel has no more, and will tell when it has
-        self._core.poller.soon(partial(self._pump, flow, ENDING))
+        if not flow.queued:
+            flow.queued = True
+            self._core.poller.soon(partial(self._go_on, flow))
+
+    def _go_on(self, flow: _Flow) -> None:
+        flow.queued = False
+        self._pump(flow, ENDING)
 
     def _push(self, flow: _Flow, data: memoryview) -> bool:
         """Send to the sink; False if it does not take more."""

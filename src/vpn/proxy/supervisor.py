@@ -172,9 +172,9 @@ class Supervisor:
         await asyncio.gather(*(worker.stop(drain) for worker in self._workers))
 
     def kill(self) -> None:
-        """Stop all workers at once."""
+        """Stop all workers at once, for good."""
         for worker in self._workers:
-            worker.kill()
+            worker.abort()
 
 
 class _Worker:
@@ -189,7 +189,7 @@ class _Worker:
         self._applying: dict[int, asyncio.Future[None]] = {}
         self._verifying: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._restarts = 0
         self.report = _NOTHING
         self.past = _NOTHING
@@ -219,17 +219,21 @@ class _Worker:
         return WorkerStatus(self._number, pid, self._ready.is_set(), self._restarts, self.report.active)
 
     async def stop(self, drain: float) -> None:
-        self._stopping = True
+        self._stopping.set()
         if self._channel is not None:
             self._channel.send(Drain(drain))
         if self._watcher is not None:
             _, late = await asyncio.wait([self._watcher], timeout=drain + 2)
             if late:
-                self.kill()
+                self._kill()
                 await self._watcher
 
-    def kill(self) -> None:
-        self._stopping = True
+    def abort(self) -> None:
+        """Kill the process, and start no other."""
+        self._stopping.set()
+        self._kill()
+
+    def _kill(self) -> None:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -238,10 +242,11 @@ class _Worker:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
-        self._channel = Channel(
+        channel: Channel[ToDaemon] = Channel(
             ours, ToDaemon, receive=self._receive, closed=self._hung_up, want_write=self._want_write
         )
-        loop.add_reader(ours, self._channel.on_readable)
+        self._channel = channel
+        loop.add_reader(ours, channel.on_readable)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VPN_")}
         # -P: never import from the directory the daemon was started in.
         command = (sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno()))
@@ -253,14 +258,14 @@ class _Worker:
                 env=environment | _MALLOC,
                 start_new_session=True,
             )
-        snapshot = self._supervisor.snapshot
-        assert snapshot is not None
-        self._channel.send(snapshot)
         bound = self._supervisor.bound
-        self._channel.send(
+        # First, while the channel is empty: descriptors cannot wait for room in it, as the snapshot can.
+        channel.send(
             Listen(self._number, [each.inbound for each in bound]),
             [each.sockets[self._number].fileno() for each in bound],
         )
+        assert self._supervisor.snapshot is not None
+        channel.send(self._supervisor.snapshot)
 
     async def _watch(self) -> None:
         """Wait for the process to end, and start another one, unless we are stopping."""
@@ -270,20 +275,39 @@ class _Worker:
             began = time.monotonic()
             code = await self._process.wait()
             self._bury()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             self._supervisor.log.log(40, "worker died", worker=self._number, code=code)
             lived = time.monotonic() - began
             backoff = 0.0 if lived > LONGEST_BACKOFF else min(max(0.1, backoff * 2), LONGEST_BACKOFF)
-            await asyncio.sleep(backoff if self._restarts else 0)
+            await self._restart(backoff)
+
+    async def _restart(self, backoff: float) -> None:
+        """Start another process; where that fails, a memory shortage say, go on trying."""
+        if self._restarts:
+            await self._sleep(backoff)
+        while not self._stopping.is_set():
             self._restarts += 1
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError as error:
+                self._supervisor.log.log(40, "worker cannot be started", worker=self._number, error=str(error))
+                self._kill()
+                self._hung_up()
+                await self._sleep(LONGEST_BACKOFF)
+            else:
+                return
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not when we are to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def _bury(self) -> None:
         """The process is gone: read what it left behind, and keep its counters."""
-        if self._channel is not None:
-            while self.alive:
-                self._channel.on_readable()
+        while self._channel is not None and self._channel.on_readable():
+            pass
+        self._hung_up()
         self.past = Report(
             opened=self.past.opened + self.report.opened,
             active=0,
@@ -299,7 +323,8 @@ class _Worker:
         self._applying.clear()
 
     def _hung_up(self) -> None:
-        assert self._channel is not None
+        if self._channel is None:
+            return
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._channel.fileno())
         loop.remove_writer(self._channel.fileno())
@@ -317,7 +342,8 @@ class _Worker:
     def _receive(self, message: ToDaemon) -> None:
         match message:
             case Verify():
-                task = asyncio.create_task(self._verify(message))
+                assert self._channel is not None
+                task = asyncio.create_task(self._verify(message, self._channel))
                 self._verifying.add(task)
                 task.add_done_callback(self._verifying.discard)
             case Report():
@@ -336,7 +362,13 @@ class _Worker:
             case _:
                 assert_never(message)
 
-    async def _verify(self, question: Verify) -> None:
-        accepted, credential = await self._supervisor.verify(question.user, question.password)
-        if self._channel is not None:
-            self._channel.send(Verdict(question.id, accepted, credential))
+    async def _verify(self, question: Verify, channel: Channel[ToDaemon]) -> None:
+        """Answer on the channel that the question came by: a process started since has other questions."""
+        try:
+            accepted, credential = await self._supervisor.verify(question.user, question.password)
+        except Exception as error:
+            # Whatever it was (a database that is away, mostly), the client must not wait for ever.
+            self._supervisor.log.log(40, "a password could not be verified", error=repr(error))
+            accepted, credential = False, 0
+        if channel is self._channel:
+            channel.send(Verdict(question.id, accepted, credential))

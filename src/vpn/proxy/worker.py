@@ -14,11 +14,12 @@ import sys
 import traceback
 from typing import assert_never
 
+from vpn.domain.inbound import Inbound
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import Applied, Drain, Listen, Log, Ready, Report, Snapshot, ToWorker, Verdict
 from vpn.proxy.core import Core
 from vpn.proxy.listener import Listener
-from vpn.proxy.poller import Poller
+from vpn.proxy.poller import READ, WRITE, Poller
 
 REPORT = 0.5  # seconds between two reports
 DRAIN_CHECK = 0.05  # seconds between two looks whether the last session has ended
@@ -39,12 +40,14 @@ class Worker:
         )
         self._core = Core(self._poller, self._channel.send)
         self._listeners: list[Listener] = []
+        self._to_open: list[tuple[Inbound, int]] = []
+        self._applied = False
         self._reported = Report(0, 0, 0, 0, [])
         self._drain_until = 0.0
 
     def run(self) -> None:
         """Serve until drained, or until the daemon is gone."""
-        self._poller.register(self._channel.fileno(), self._on_channel, 1)
+        self._poller.register(self._channel.fileno(), self._on_channel, READ)
         self._poller.call_later(REPORT, self._report)
         self._poller.run()
 
@@ -52,7 +55,9 @@ class Worker:
         match message:
             case Snapshot():
                 self._core.apply(message)
+                self._applied = True
                 self._channel.send(Applied(message.version))
+                self._open()
             case Verdict():
                 self._core.credentials.settle(message, self._poller.now)
             case Listen():
@@ -64,8 +69,17 @@ class Worker:
 
     def _listen(self, message: Listen) -> None:
         descriptors = self._channel.take_descriptors(len(message.inbounds))
-        for inbound, fd in zip(message.inbounds, descriptors, strict=True):
+        self._to_open += zip(message.inbounds, descriptors, strict=True)
+        if self._applied:
+            self._open()
+
+    def _open(self) -> None:
+        """Begin to accept, now that there is a snapshot to work from."""
+        if not self._to_open:
+            return
+        for inbound, fd in self._to_open:
             self._listeners.append(Listener(self._core, socket.socket(fileno=fd), inbound))
+        self._to_open = []
         # What exists now lives as long as the process: the collector need not look at it again. What comes
         # is freed by counting references; the collector is there for accidents.
         gc.collect()
@@ -95,20 +109,25 @@ class Worker:
             self._poller.stop()
 
     def _report(self) -> None:
+        self._poller.call_later(REPORT, self._report)
         report = self._core.report()
         if report != self._reported:
             self._reported = report
             self._channel.send(report)
-        self._poller.call_later(REPORT, self._report)
 
     def _on_channel(self, mask: int) -> None:
-        if mask & 4:
-            self._channel.on_writable()
-        if mask & ~4:
-            self._channel.on_readable()
+        try:
+            if mask & WRITE:
+                self._channel.on_writable()
+            if mask & ~WRITE:
+                self._channel.on_readable()
+        except Exception:
+            # A worker that does not hear the daemon would serve those who may no longer be served.
+            traceback.print_exc()
+            os._exit(1)
 
     def _want_write(self, wanted: bool) -> None:
-        self._poller.modify(self._channel.fileno(), 5 if wanted else 1)
+        self._poller.modify(self._channel.fileno(), READ | WRITE if wanted else READ)
 
     def _daemon_gone(self) -> None:
         os._exit(1)  # nobody is left to report to, and no client must be kept waiting for the interpreter

@@ -12,10 +12,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-from vpn.domain.errors import NotFound
+from vpn.domain.errors import Invalid, NotFound
 from vpn.domain.password import hash_password, verify_password
 from vpn.domain.remembered import Remembered
-from vpn.domain.user import User
+from vpn.domain.user import User, check_name
 from vpn.store.users import UserStore
 
 THREADS = 2
@@ -32,9 +32,11 @@ class Authentication:
         self._under_way: dict[tuple[str, str], asyncio.Task[tuple[bool, int]]] = {}
 
     async def verify(self, name: str, password: str) -> tuple[bool, int]:
-        """Whether the user may come in with this password, and the credential number that this holds for.
+        """Whether this is the user's password, and the credential number that the answer holds for.
 
-        The number is 0 where nobody bears the name; finding that out takes as long as a wrong password.
+        Whether the user is enabled is another question, and not asked here: workers know it, and it changes
+        while answers are remembered. The number is 0 where nobody bears the name; finding that out takes as
+        long as a wrong password.
         """
         key = (name, password)
         task = self._under_way.get(key)
@@ -60,12 +62,12 @@ class Authentication:
             accepted = await loop.run_in_executor(self._threads, verify_password, known_hash, password)
             accepted = accepted and user is not None
             self._remembered.remember(name, password, credential, accepted, time.monotonic())
-        return accepted and user is not None and user.enabled, credential
+        return accepted, credential
 
     async def _find(self, name: str) -> User | None:
         try:
-            return await self._users.get(name)
-        except NotFound:
+            return await self._users.get(check_name(name))
+        except (Invalid, NotFound):
             return None
 
     @cached_property
