@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -41,7 +43,9 @@ from vpn.store.secrets import open_box, read_key
 from vpn.store.users import UserStore
 
 FIRST_USER = "me"
+_FIRST_NOTE = "made at the first start"
 _WELCOMED = "welcomed"
+_COMMAND = 3.0  # seconds that a command without a daemon may still have the data directory
 
 
 class Announcement(NamedTuple):
@@ -74,6 +78,8 @@ def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
     """
     os.umask(0o077)
     logs.configure(level=settings.log.level, format=settings.log.format)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # workers inherit it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, announce))
 
@@ -86,11 +92,11 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
         DomainError: the data directory or the database cannot be used.
     """
     os.umask(0o077)
-    logs.configure(level="warning", format=settings.log.format)
+    logs.configure(level="critical", format=settings.log.format)  # the command itself says what went wrong
 
     async def answer() -> tuple[int, bytes]:
         inbounds = [_main_inbound(settings)]
-        with DataDirectory(settings.data_dir) as directory:
+        with DataDirectory(settings.data_dir, patience=1) as directory:
             async with _build(settings, directory, inbounds) as house:
                 return await in_process.call(house.app, method, target, body)
 
@@ -100,10 +106,11 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
 async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
     log = structlog.get_logger("daemon")
     stop = asyncio.Event()
+    _handle_signals(stop)
     # Ports first: if one is taken, nothing has been written yet.
     api_socket = _listen(settings.api.listen, "api.listen")
     bound = _bind(_main_inbound(settings), settings.proxy.workers)
-    with api_socket, DataDirectory(settings.data_dir) as directory:
+    with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
         async with _build(settings, directory, [bound.inbound]) as house:
             authentication = Authentication(house.user_store)
             supervisor = Supervisor(
@@ -113,7 +120,6 @@ async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -
                 on_sessions=log_sessions,
                 log=structlog.get_logger("proxy"),
             )
-            _handle_signals(stop, supervisor)
             house.status.watch(supervisor)
             house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
@@ -123,7 +129,7 @@ async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -
                 first = await _welcome(house)
                 for server in servers:
                     server.start()
-                announce(_announcement(directory, bound.inbound, api_socket, first))
+                await _announce(announce, _announcement(directory, bound.inbound, api_socket, first), house)
                 log.info("ready", proxy=str(bound.inbound.listen), workers=settings.proxy.workers)
                 await stop.wait()
                 log.info("stopping", sessions=supervisor.totals().active, drain=settings.proxy.drain_timeout)
@@ -177,10 +183,24 @@ async def _welcome(house: House) -> Admission | None:
     """At the very first start, make a first user, unless there are users already."""
     if await house.facts.get(_WELCOMED) is not None:
         return None
-    _, users = await house.users.page(page=1, page_size=1)
-    admission = await house.users.add(FIRST_USER, note="made at the first start") if users == 0 else None
-    await house.facts.put(_WELCOMED, b"")
-    return admission
+    users, count = await house.users.page(page=1, page_size=1)
+    if count == 0:
+        return await house.users.add(FIRST_USER, note=_FIRST_NOTE)
+    if count == 1 and users[0].note == _FIRST_NOTE:
+        # Made at a start that did not get as far as to show the password.
+        return await house.users.set_password(FIRST_USER)
+    return None
+
+
+async def _announce(announce: Callable[[Announcement], None], announcement: Announcement, house: House) -> None:
+    """Show the person what there is; the first user counts as shown only then."""
+    try:
+        announce(announcement)
+    except OSError as error:
+        structlog.get_logger("daemon").warning("nothing can be printed", reason=error.strerror)
+        return
+    if await house.facts.get(_WELCOMED) is None:
+        await house.facts.put(_WELCOMED, b"")
 
 
 def _announcement(
@@ -202,7 +222,7 @@ def _main_inbound(settings: Settings) -> Inbound:
 def _bind(inbound: Inbound, workers: int) -> Bound:
     try:
         return bind(inbound, workers)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _port_trouble(inbound.listen, error, "proxy.listen") from None
 
 
@@ -218,29 +238,29 @@ def _listen(listen: Endpoint, setting: str) -> socket.socket:
             sock.close()
             raise
         return sock
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _port_trouble(listen, error, setting) from None
 
 
-def _port_trouble(listen: Endpoint, error: OSError, setting: str) -> Unavailable:
+def _port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
     section, _, key = setting.partition(".")
+    in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
     variable = f"VPN_{section.upper()}__{key.upper()}"
     return Unavailable(
         "cannot_listen",
-        f"cannot listen on {listen}: {error.strerror}",
-        f"stop what uses it, or set {setting} (or {variable}) to another address",
+        f"cannot listen on {listen}: {getattr(error, 'strerror', None) or 'not a host name'}",
+        f"{'stop what uses it, or ' if in_use else ''}set {setting} (or {variable}) to another address",
     )
 
 
-def _handle_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
-    """The first signal stops in good order, the second at once."""
+def _handle_signals(stop: asyncio.Event) -> None:
+    """The first signal stops in good order, the second at once; workers follow when we are gone."""
 
     def on_signal(number: int) -> None:
         if stop.is_set():
-            supervisor.kill()
             os._exit(128 + number)
         stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal, number)

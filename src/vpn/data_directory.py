@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
 from types import TracebackType
@@ -16,6 +17,8 @@ from vpn.settings import paths
 from vpn.store.secrets import write_private
 
 SOCKET_BACKLOG = 128
+_OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET)
+_RETRY = 0.05  # seconds
 
 
 class DataDirectory:
@@ -23,13 +26,18 @@ class DataDirectory:
 
     Entering creates it (0700) where it does not exist, and locks it.
 
+    Args:
+        path: where it lies.
+        patience: seconds to wait for whoever has it.
+
     Raises:
         Unavailable: it cannot be made or written, or is open to others and not evidently ours.
         Conflict: another process has it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = 0) -> None:
         self.path = path
+        self._patience = patience
         self._lock: IO[str] | None = None
 
     @property
@@ -60,9 +68,11 @@ class DataDirectory:
             self._lock = open(self.path / paths.LOCK, "a+", opener=_private)
         except OSError as error:
             raise self._unusable(error) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + self._patience
+        while not _try_lock(self._lock):
+            if time.monotonic() < deadline:
+                time.sleep(_RETRY)
+                continue
             self._lock.seek(0)
             owner = self._lock.read().strip()
             self._lock.close()
@@ -70,7 +80,7 @@ class DataDirectory:
                 "already_running",
                 f"another vpn process (number {owner}) is using {self.path}",
                 "stop it, or choose another directory with --data-dir",
-            ) from None
+            )
         self._lock.truncate(0)
         self._lock.write(f"{os.getpid()}\n")
         self._lock.flush()
@@ -127,8 +137,7 @@ class DataDirectory:
         status = self.path.stat()
         if stat.S_IMODE(status.st_mode) & 0o077 == 0:
             return
-        ours = not any(self.path.iterdir()) or (self.path / paths.LOCK).exists()
-        if not ours:
+        if any(not entry.name.startswith(_OURS) for entry in self.path.iterdir()):
             raise Unavailable(
                 "data_dir_exposed",
                 f"{self.path} is open to others and holds other things",
@@ -142,6 +151,14 @@ class DataDirectory:
             f"the data directory {self.path} cannot be used: {error.filename}: {error.strerror}",
             "choose another with --data-dir or VPN_DATA_DIR, or mend its permissions",
         )
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _private(path: str, flags: int) -> int:

@@ -1,5 +1,6 @@
 """The application as a client sees it: every answer and every error."""
 
+import asyncio
 import json
 import re
 
@@ -86,6 +87,28 @@ async def test_every_error_has_the_one_shape(call, method, target, body, status,
     assert answer[1]["code"] == code
     assert answer[1]["message"]
     assert answer[1]["hint"]
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(app, monkeypatch):
+    monkeypatch.setattr("vpn.api.app.BODY_TIMEOUT", 0.05)
+    statuses = []
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def send(message):
+        statuses.append(message.get("status"))
+
+    scope = {"type": "http", "method": "POST", "path": "/api/users", "raw_path": b"/api/users", "query_string": b""}
+    scope |= {"headers": [(b"content-type", b"application/json")], "http_version": "1.1", "vpn.local": True}
+    await asyncio.wait_for(app(scope, receive, send), 5)
+    assert statuses[0] == 408
+
+
+async def test_strange_characters_are_no_defect(call):
+    assert (await call("GET", "/api/users/%00"))[0] == 404
+    assert (await call("GET", "/api/users?search=%00"))[1]["total"] == 0
+    assert (await call("POST", "/api/users", {"name": "a", "note": "a\0b"}))[1]["code"] == "bad_note"
 
 
 async def test_a_password_is_not_repeated_in_an_error(call):

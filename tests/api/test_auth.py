@@ -50,6 +50,23 @@ async def test_nobody_gets_in_without_the_token(app, headers, target):
     assert answer[b"www-authenticate"] == b"Bearer"
 
 
+async def test_nothing_of_a_stranger_is_read(app):
+    """Neither the body nor whether a path exists: 401 comes first."""
+
+    async def receive():
+        pytest.fail("the body was read")
+
+    statuses = []
+
+    async def send(message):
+        statuses.append(message.get("status"))
+
+    for target in ("/api/users", "/nothing/here"):
+        scope = {"type": "http", "method": "POST", "path": target, "query_string": b"", "headers": []}
+        await app(scope, receive, send)
+    assert statuses[::2] == [401, 401]
+
+
 async def test_the_token_opens(app):
     assert (await status_of(app, "/api/users", (b"authorization", b"Bearer " + TOKEN.encode())))[0] == 200
 

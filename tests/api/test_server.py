@@ -1,4 +1,5 @@
 import asyncio
+import json
 import socket
 
 import pytest
@@ -24,6 +25,44 @@ async def test_connections_that_came_early_are_answered_and_it_stops():
     assert sock.fileno() == -1
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.fixture
+async def address():
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = APIServer(hello, sock)
+    server.start()
+    yield sock.getsockname()
+    await server.stop()
+
+
+async def answer(address, *pieces):
+    """What comes back until the connection is closed."""
+    reader, writer = await asyncio.open_connection(*address)
+    for piece in pieces:
+        writer.write(piece)
+    async with asyncio.timeout(10):
+        received = await reader.read()
+    writer.close()
+    return received
+
+
+async def test_what_is_no_http_is_answered_in_the_one_shape(address):
+    head, _, body = (await answer(address, b"\x05\x01\x02\r\n\r\n")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert set(json.loads(body)) == {"code", "message", "hint"}
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_does_not_come_is_not_waited_for(address, monkeypatch, said):
+    monkeypatch.setattr("vpn.api.server.HEAD_TIMEOUT", 0.1)
+    assert await answer(address, said) == b""
+
+
+async def test_a_complete_request_is_not_hurried(address, monkeypatch):
+    monkeypatch.setattr("vpn.api.server.HEAD_TIMEOUT", 0.1)
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert (await answer(address, request)).endswith(b"hello")
 
 
 async def test_what_was_never_started_stops_too():

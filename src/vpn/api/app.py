@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
@@ -9,13 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpn import __version__
 from vpn.api import errors
-from vpn.api.auth import RequireToken
+from vpn.api.auth import Guard, documented
 from vpn.api.routes import status as status_routes
 from vpn.api.routes import users as user_routes
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
 
 LARGEST_BODY = 1024 * 1024  # bytes
+BODY_TIMEOUT = 10.0  # seconds
 
 _DESCRIPTION = """\
 Everything that the command line, the dashboard and bots do goes through here.
@@ -37,7 +40,8 @@ def create_app(*, users: UserService, links_for: user_routes.LinksFor, status: S
     )
     errors.install(app)
     app.add_middleware(_BoundedBody)
-    guarded = [Depends(RequireToken(token))]
+    app.add_middleware(Guard, token=token)  # the one added last is asked first
+    guarded = [Depends(documented())]
     app.include_router(status_routes.health_router(status))
     app.include_router(status_routes.router(status), dependencies=guarded)
     app.include_router(user_routes.router(users, links_for), dependencies=guarded)
@@ -45,7 +49,7 @@ def create_app(*, users: UserService, links_for: user_routes.LinksFor, status: S
 
 
 class _BoundedBody:
-    """Reads no more of a request than `LARGEST_BODY`."""
+    """Reads no more of a request than `LARGEST_BODY`, and waits no longer than `BODY_TIMEOUT` for it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,10 +59,19 @@ class _BoundedBody:
             await self._app(scope, receive, send)
             return
         left = LARGEST_BODY
+        deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT
+        complete = False
 
         async def bounded() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body did not come within {BODY_TIMEOUT:.0f} seconds") from None
+            complete = not message.get("more_body")
             left -= len(message.get("body", b""))
             if left < 0:
                 raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from fastapi import Request
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vpn.api.errors import Unauthorized
+from vpn.api.errors import unauthorized
 
 _LOCAL = "vpn.local"
+_OPEN = frozenset({"/health", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
+_OPEN_BELOW = "/static-offline-docs/"
 
 
 def trusted(app: ASGIApp) -> ASGIApp:
@@ -24,26 +25,39 @@ def trusted(app: ASGIApp) -> ASGIApp:
     return local
 
 
-class RequireToken(HTTPBearer):
-    """A dependency that lets a request pass if it is trusted, or bears the token.
+class Guard:
+    """Middleware that lets a request pass if it is trusted, bears the token, or asks for what is open to all.
 
-    Raises:
-        Unauthorized: neither.
+    It stands before everything else: of a request that does not pass, nothing but its head is looked at.
     """
 
-    def __init__(self, token: str) -> None:
-        super().__init__(auto_error=False, description="The token in the file `api-token` of the data directory.")
-        self._expected = _digest(token)
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = _digest(token.encode())
 
-    async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        """Let the request pass, or raise."""
-        if request.scope.get(_LOCAL):
-            return
-        credentials = await super().__call__(request)
-        given = credentials.credentials if credentials is not None else ""
-        if not hmac.compare_digest(_digest(given), self._expected):
-            raise Unauthorized
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request pass, or answer it."""
+        if scope["type"] != "http" or scope.get(_LOCAL) or _is_open(scope["path"]) or self._bears_token(scope):
+            await self._app(scope, receive, send)
+        else:
+            await unauthorized()(scope, receive, send)
+
+    def _bears_token(self, scope: Scope) -> bool:
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                scheme, _, token = value.partition(b" ")
+                return scheme.lower() == b"bearer" and hmac.compare_digest(_digest(token.strip()), self._expected)
+        return False
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def documented() -> HTTPBearer:
+    """What tells OpenAPI that a token is needed; `Guard` is what needs it."""
+    return HTTPBearer(auto_error=False, description="The token in the file `api-token` of the data directory.")
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN or path.startswith(_OPEN_BELOW)
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()

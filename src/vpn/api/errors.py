@@ -27,8 +27,17 @@ class Error(BaseModel):
     hint: str = Field(description="How to mend it.", examples=["list them with: vpn users list"])
 
 
-class Unauthorized(Exception):
-    """The request carries no valid token."""
+def unauthorized() -> JSONResponse:
+    """The answer to a request without a valid token."""
+    hint = "send Authorization: Bearer TOKEN; the token is in the file api-token in the data directory"
+    answer = _answer(401, "unauthorized", "the token is missing or wrong", hint)
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def malformed() -> bytes:
+    """The body of the answer to what is no HTTP request at all."""
+    return bytes(_answer(400, "bad_request", "this is not an HTTP request", "speak HTTP/1.1; see /docs").body)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -43,13 +52,6 @@ def install(app: FastAPI) -> None:
     async def domain_error(_request: Request, error: DomainError) -> JSONResponse:
         return _answer(STATUS[type(error)], error.code, error.message, error.hint)
 
-    @app.exception_handler(Unauthorized)
-    async def unauthorized(_request: Request, _error: Unauthorized) -> JSONResponse:
-        hint = "send Authorization: Bearer TOKEN; the token is in the file api-token in the data directory"
-        answer = _answer(401, "unauthorized", "the token is missing or wrong", hint)
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
-
     @app.exception_handler(RequestValidationError)
     async def validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:
         problems = [
@@ -63,6 +65,7 @@ def install(app: FastAPI) -> None:
         code, hint = {
             400: ("bad_request", "see /docs for what this request takes"),
             404: ("not_found", "see /docs for the paths there are"),
+            408: ("too_slow", "send the whole request within ten seconds"),
             405: ("method_not_allowed", "see /docs for the methods of this path"),
             413: ("too_large", "send less"),
         }.get(error.status_code, ("http_error", "see /docs"))

@@ -7,11 +7,56 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from vpn.api.errors import malformed
 
 GRACE = 2  # seconds that requests under way have to end
+HEAD_TIMEOUT = 10.0  # seconds a client has for the head of a request
+MOST_CONNECTIONS = 512  # on one socket; requests over others are answered 503
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 with a bound on how long a request's head may take, and our answer to what is none."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there; its first request has to follow."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Some of a request came, or all of it."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        super().connection_lost(exc)
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is not HTTP."""
+        del msg
+        body = malformed()
+        head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+        self.transport.close()
+
+    def _watch(self) -> None:
+        """Give a head that is not complete ten seconds in all."""
+        waiting = self.conn.their_state is h11.IDLE
+        if waiting and self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
+        elif not waiting and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -29,7 +74,8 @@ class APIServer:
         config = uvicorn.Config(
             app,
             lifespan="off",
-            http="h11",
+            http=_Protocol,
+            limit_concurrency=MOST_CONNECTIONS,
             ws="none",
             log_config=None,
             access_log=False,

@@ -6,6 +6,7 @@ Apart from `client`, because a command that asks nothing need not import an HTTP
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from vpn.api.client import Transport, Unreachable
 
 TIMEOUT = 30.0  # seconds for one request
+_LONGEST_SOCKET_PATH = 107  # bytes, of Linux
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -23,7 +25,11 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(TIMEOUT)
-        self.sock.connect(str(self._path))
+        try:
+            self.sock.connect(str(self._path))
+        except OSError:
+            self.close()
+            raise
 
 
 def over_unix(path: Path) -> Transport:
@@ -33,7 +39,11 @@ def over_unix(path: Path) -> Transport:
     """
 
     def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
-        return _exchange(_UnixConnection(path), method, target, body, {}, f"the daemon at {path}")
+        connection = _UnixConnection(path)
+        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+            raise FileNotFoundError(path)  # no daemon can listen there
+        connection.connect()
+        return _exchange(connection, method, target, body, {}, f"the daemon at {path}")
 
     return transport
 
@@ -44,23 +54,30 @@ def over_tcp(url: str, token: str) -> Transport:
     Raises:
         Unreachable: the URL is not one, or the daemon does not answer.
     """
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port
     except ValueError:
-        port = None
-    if parts.scheme not in ("http", "https") or not parts.hostname or (port is None and ":" in parts.netloc[-6:]):
-        raise Unreachable(f"{url!r} is not the URL of a server", "write it as http://host:port or https://host")
+        raise _no_url(url) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _no_url(url)
+    if not (token.isascii() and token.isprintable()):
+        raise Unreachable("the token has characters that no token has", "copy it from the file api-token")
     make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     host = parts.hostname
+    name = f"{parts.scheme}://{host}"  # without credentials, should there be any
     prefix = parts.path.rstrip("/")
 
     def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            return _exchange(make(host, port, timeout=TIMEOUT), method, prefix + target, body, headers, url)
+            connection = make(host, port, timeout=TIMEOUT)
+            connection.connect()
+        except (http.client.InvalidURL, UnicodeError):
+            raise _no_url(url) from None
         except OSError as error:
-            raise Unreachable(f"{url}: {error.strerror or error}", "is the server up, and --server right?") from None
+            raise Unreachable(f"{name}: {error.strerror or error}", "is the server up, and --server right?") from None
+        return _exchange(connection, method, prefix + target, body, headers, name)
 
     return transport
 
@@ -72,8 +89,13 @@ def _exchange(
         connection.request(method, target, body or None, {"Content-Type": "application/json", **headers})
         response = connection.getresponse()
         return response.status, response.read()
-    except (http.client.HTTPException, TimeoutError) as error:
+    except (http.client.HTTPException, OSError) as error:
         problem = str(error) or type(error).__name__
         raise Unreachable(f"{name} broke off: {problem}", "its log may say why; try again") from None
     finally:
         connection.close()
+
+
+def _no_url(url: str) -> Unreachable:
+    shown = url.rpartition("@")[2]  # without credentials, should there be any
+    return Unreachable(f"{shown!r} is not the URL of a server", "write it as http://host:port or https://host")

@@ -6,13 +6,14 @@ import os
 import time
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from vpn.api.client import Client, Transport, Unreachable
 from vpn.cli.output import Output
 from vpn.domain.errors import Conflict
 from vpn.settings import paths
 
-PATIENCE = 10.0  # seconds to wait for a daemon that is starting, or for another command
+PATIENCE = 30.0  # seconds to wait for a daemon that is starting, or for another command
 _NO_DAEMON = (FileNotFoundError, ConnectionRefusedError, NotADirectoryError)
 
 
@@ -30,15 +31,15 @@ class Context(NamedTuple):
         if self.server:
             from vpn.api.transport import over_tcp
 
-            return Client(over_tcp(self.server, self.token or self._read_token()))
+            return Client(over_tcp(self.server, self.token or self._token_for(self.server)))
         return Client(self._local(daemon_only=daemon_only))
 
     def find_data_dir(self) -> Path:
         """The data directory, found without building all settings."""
         if self.data_dir is not None:
-            return self.data_dir
+            return paths.absolute(self.data_dir)
         if os.environ.get("VPN_DATA_DIR"):
-            return Path(os.environ["VPN_DATA_DIR"])
+            return paths.absolute(os.environ["VPN_DATA_DIR"])
         named = self.config or os.environ.get("VPN_CONFIG")
         config = Path(named) if named else paths.find_config(os.environ)
         if config is not None:
@@ -46,7 +47,7 @@ class Context(NamedTuple):
 
             configured = read_document(config).values.get("data_dir")
             if configured:
-                return Path(str(configured))
+                return paths.absolute(str(configured))
         return paths.default_data_dir(os.environ)
 
     def _local(self, *, daemon_only: bool) -> Transport:
@@ -56,7 +57,7 @@ class Context(NamedTuple):
         unix = over_unix(data_dir / paths.SOCKET)
 
         def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
-            deadline = time.monotonic() + PATIENCE
+            deadline = 0.0
             while True:
                 try:
                     return unix(method, target, body)
@@ -71,9 +72,9 @@ class Context(NamedTuple):
                     return self._in_process(method, target, body)
                 except Conflict as conflict:
                     # Somebody has the directory: a daemon that will listen in a moment, or another command.
+                    deadline = deadline or time.monotonic() + PATIENCE
                     if conflict.code != "already_running" or time.monotonic() > deadline:
                         raise
-                time.sleep(0.05)
 
         return transport
 
@@ -85,11 +86,15 @@ class Context(NamedTuple):
         settings = load_settings(os.environ, config=self.config, flags=flags)
         return call_in_process(settings, method, target, body)
 
-    def _read_token(self) -> str:
+    def _token_for(self, server: str) -> str:
+        """The token of the daemon on this machine, which is nobody else's business."""
+        host = urlsplit(server if "://" in server else f"http://{server}").hostname
+        if host not in ("localhost", "127.0.0.1", "::1"):
+            raise Unreachable(f"no token for {host}", "give one in VPN_TOKEN or with --token; it keeps it in api-token")
         path = self.find_data_dir() / paths.TOKEN
         try:
             return path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
             raise Unreachable(
-                f"no token for {self.server}", "give one with --token or VPN_TOKEN; the server keeps it in api-token"
+                f"no token for {host}", "give one in VPN_TOKEN or with --token; it keeps it in api-token"
             ) from None

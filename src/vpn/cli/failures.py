@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 
 from vpn.api.client import APIError, Unreachable
+from vpn.cli.output import one_line
 from vpn.domain.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
 
 DEFECT = 1
@@ -40,7 +41,10 @@ def report(error: Exception, *, verbose: bool) -> int:
         case DomainError():
             code, message, hint = _OF_DOMAIN[type(error)], error.message, error.hint
         case _:
-            code, message = DEFECT, f"internal error: {type(error).__name__}: {error}"
+            what = next(iter(str(error).splitlines()), "")
+            code, message = DEFECT, f"internal error: {type(error).__name__}: {what}"
             hint = "run it again with --verbose to see where, and tell us"
-    print(f"vpn: {message}\n     {hint}", file=sys.stderr)
+    # A message can come from a server: nothing in it may move the cursor.
+    said = [one_line(line) for line in [*message.splitlines(), hint]]
+    print("vpn: " + "\n     ".join(said), file=sys.stderr)
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from vpn.cli import failures, serve, status, users
 from vpn.cli.context import Context
 from vpn.cli.output import Format, Output
+from vpn.domain.errors import Invalid
 
 app = typer.Typer(
     name="vpn",
@@ -52,16 +54,36 @@ def main(
 
 def run() -> None:
     """The entry point: no exception leaves it."""
+    _mend_streams()
     arguments = to_front(sys.argv[1:])
+    verbose = "--verbose" in arguments or os.environ.get("VPN_VERBOSE", "").lower() in ("1", "true", "yes", "on")
     try:
+        for argument in arguments:
+            _check_encoding(argument)
         app(arguments, prog_name="vpn")
     except KeyboardInterrupt:
         sys.exit(failures.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader, such as head, has had enough. Nothing more may be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        sys.exit(failures.report(error, verbose="--verbose" in arguments or bool(os.environ.get("VPN_VERBOSE"))))
+        sys.exit(failures.report(error, verbose=verbose))
+
+
+def _mend_streams() -> None:
+    """Have all three streams, whatever the caller closed, and let no character be too strange to print."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            # Whatever is opened next would get this number, and be taken for the stream.
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, mode))  # noqa: SIM115 -- for as long as the process lives
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _check_encoding(argument: str) -> None:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise Invalid("bad_argument", f"{argument!a} is not UTF-8", "write it in UTF-8") from None
 
 
 def to_front(arguments: list[str]) -> list[str]:

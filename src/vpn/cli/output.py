@@ -5,13 +5,17 @@ The table is drawn here and not by a library: importing one costs more than the 
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
+
+from vpn.domain.errors import Unavailable
 
 Row = Mapping[str, Any]
 
@@ -40,12 +44,12 @@ class Output:
         """A list of things. `empty` is said to people when there are none."""
         found = list(rows)
         if self.format is Format.TABLE and not found:
-            print(empty)
+            write(empty)
         elif self.format is Format.TABLE:
-            print(_table(found, columns))
+            write(_table(found, columns))
         elif self.format is Format.PLAIN:
             for row in found:
-                print("\t".join(_one_line(row[column]) for column in columns))
+                write("\t".join(one_line(row[column]) for column in columns))
         else:
             self._document([dict(row) for row in found])
 
@@ -54,33 +58,54 @@ class Output:
         if self.format is Format.TABLE:
             width = max(map(len, record))
             for name, value in record.items():
-                print(f"{name.replace('_', ' '):{width}}  {_one_line(value)}".rstrip())
+                write(f"{name.replace('_', ' '):{width}}  {one_line(value)}".rstrip())
         elif self.format is Format.PLAIN:
             for name, value in record.items():
-                print(f"{name}\t{_one_line(value)}")
+                for each in value if isinstance(value, list) else [value]:
+                    write(f"{name}\t{one_line(each)}")
         else:
             self._document(dict(record))
 
     def sentence(self, text: str) -> None:
         """A word on what was done, for people only."""
         if self.for_people:
-            print(text)
+            write(text)
 
     def _document(self, data: Any) -> None:
         if self.format is Format.JSON:
-            json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
-            print()
+            write(json.dumps(data, indent=2, ensure_ascii=False))
         else:
             from ruamel.yaml import YAML
 
             yaml = YAML()
             yaml.default_flow_style = False
             yaml.width = 1000
-            yaml.dump(data, sys.stdout)
+            text = io.StringIO()
+            yaml.dump(data, text)
+            write(text.getvalue().rstrip("\n"))
+
+
+def write(text: str) -> None:
+    """Write a line to standard output.
+
+    Raises:
+        SystemExit: the reader, such as head, has had enough.
+        Unavailable: it cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Nothing more may be written, not even by the interpreter at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except OSError as error:
+        raise Unavailable(
+            "output_failed", f"standard output: {error.strerror}", "write to a place with space"
+        ) from None
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    cells = [[_one_line(row[column]) for column in columns] for row in rows]
+    cells = [[one_line(row[column]) for column in columns] for row in rows]
     titles = [column.replace("_", " ").upper() for column in columns]
     widths = [max(map(_width, column)) for column in zip(titles, *cells, strict=True)]
     if sys.stdout.isatty():
@@ -100,7 +125,7 @@ def moment(timestamp: str) -> str:
     return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _one_line(value: Any) -> str:
+def one_line(value: Any) -> str:
     """A value as text without control characters: nothing from outside moves the cursor."""
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -6,6 +6,7 @@ import typer
 
 from vpn import __version__
 from vpn.cli.context import Context
+from vpn.cli.output import write
 
 
 def status(ctx: typer.Context) -> None:
@@ -35,7 +36,7 @@ def version(ctx: typer.Context) -> None:
     """Show the version of this program."""
     context: Context = ctx.obj
     if context.output.for_people:
-        print(f"vpn-manager {__version__}")
+        write(f"vpn-manager {__version__}")
     else:
         context.output.record({"version": __version__})
 

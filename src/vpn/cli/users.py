@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vpn.cli.context import Context
-from vpn.cli.output import moment
+from vpn.cli.output import moment, one_line, write
 
 app = typer.Typer(help="Add, list, change and remove users.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -122,7 +122,7 @@ def _show_access(context: Context, access: dict[str, Any], headline: str) -> Non
     if not context.output.for_people:
         context.output.record({**access["user"], "password": access["password"], "links": access["links"]})
         return
-    print(f"{headline} The password is shown only now.\n")
-    print(f"  password  {access['password']}")
+    write(f"{headline} The password is shown only now.\n")
+    write(f"  password  {one_line(access['password'])}")
     for number, link in enumerate(access["links"]):
-        print(f"  {'try' if number == 0 else '':8}  curl -x {link} {_EXAMPLE}")
+        write(f"  {'try' if number == 0 else '':8}  curl -x {one_line(link)} {_EXAMPLE}")

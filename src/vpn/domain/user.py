@@ -75,11 +75,13 @@ def check_password(password: str) -> str:
 
 
 def check_note(note: str) -> str:
-    """Return `note` if it is short enough to keep.
+    """Return `note` if it can be kept.
 
     Raises:
-        Invalid: it is longer than 500 characters.
+        Invalid: it is longer than 500 characters, or has control characters.
     """
+    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in note):
+        raise Invalid("bad_note", "the note has control characters", "write it in one line")
     if len(note) > NOTE_LIMIT:
         raise Invalid("bad_note", f"the note has {len(note)} characters", f"use at most {NOTE_LIMIT}")
     return note

@@ -55,7 +55,11 @@ def read_document(path: Path) -> Document:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise Invalid("bad_config", f"{path}: byte {error.start} is not UTF-8", "save the file as UTF-8") from None
-    values, find_line = parse(path, text)
+    try:
+        values, find_line = parse(path, text)
+    except (RecursionError, ValueError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else str(error).partition(";")[0]
+        raise _syntax(path, 1, what) from None
     if not isinstance(values, dict):
         raise Invalid("bad_config", f"{path}: not a set of keys and values", "begin with a key such as proxy:")
     return Document(path, values, find_line)
@@ -115,8 +119,6 @@ def _parse_json(path: Path, text: str) -> tuple[Any, FindLine]:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise _syntax(path, error.lineno, error.msg) from None
-    except RecursionError:
-        raise _syntax(path, 1, "nested too deeply") from None
 
     def find_line(key: Sequence[str]) -> int | None:
         position = 0

@@ -64,7 +64,11 @@ def _variables(environment: Mapping[str, str]) -> dict[Key, str]:
     return {
         tuple(name[len(PREFIX) :].lower().split(SEPARATOR)): name
         for name in sorted(environment)
-        if name.startswith(PREFIX) and name not in COMMAND_LINE and not _KUBERNETES.fullmatch(name)
+        # An empty variable is one that is not set: that is how scripts leave something out.
+        if name.startswith(PREFIX)
+        and environment[name]
+        and name not in COMMAND_LINE
+        and not _KUBERNETES.fullmatch(name)
     }
 
 
@@ -97,7 +101,7 @@ def _explain(error: ValidationError, document: Document | None, origins: Mapping
             problems.append((f"{where}: there is no setting {name}", hint))
         else:
             # A database URL holds a password: its value is not repeated.
-            shown = "this value" if key == ("database", "url") else repr(str(problem["input"])[:80])
+            shown = "this value" if key[0] == "database" else repr(str(problem["input"])[:80])
             problems.append((f"{where}: {name} cannot be {shown}", f"expected {_expectation(problem['msg'])}"))
     if len(problems) == 1:
         return Invalid("bad_settings", *problems[0])

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vpn.domain.address import Endpoint, parse_endpoint
 from vpn.domain.errors import Invalid
+from vpn.settings import paths
 
 
 def _to_endpoint(value: Any) -> Endpoint:
@@ -20,6 +21,11 @@ def _to_endpoint(value: Any) -> Endpoint:
         raise ValueError(f"an address and port: {error.hint}") from None
 
 
+def _to_directory(value: Any) -> Any:
+    return paths.absolute(value) if isinstance(value, (str, Path)) and str(value) else value
+
+
+Directory = Annotated[Path, BeforeValidator(_to_directory)]
 Listen = Annotated[Endpoint, BeforeValidator(_to_endpoint)]
 Seconds = Annotated[float, Field(gt=0, le=86400 * 7, allow_inf_nan=False)]
 
@@ -76,7 +82,7 @@ class LogSettings(Section):
 class Settings(Section):
     """Everything that can be set."""
 
-    data_dir: Path = Field(description="Where the database, the keys and the API's socket lie.")
+    data_dir: Directory = Field(description="Where the database, the keys and the API's socket lie.")
     proxy: ProxySettings = ProxySettings()
     api: APISettings = APISettings()
     database: DatabaseSettings = DatabaseSettings()

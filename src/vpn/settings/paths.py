@@ -22,12 +22,20 @@ def default_data_dir(environment: Mapping[str, str]) -> Path:
     return Path(home) / "vpn-manager"
 
 
+def absolute(path: str | Path) -> Path:
+    """A path as a person wrote it, ``~`` and all."""
+    return Path(path).expanduser().absolute()
+
+
 def find_config(environment: Mapping[str, str]) -> Path | None:
     """The first configuration file there is: the user's own, then the machine's."""
     home = environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config"
     for directory in (Path(home) / "vpn-manager", Path("/etc/vpn-manager")):
         for suffix in CONFIG_SUFFIXES:
             path = directory / f"config{suffix}"
-            if path.is_file():
-                return path
+            try:
+                if path.is_file():
+                    return path
+            except PermissionError:  # somebody else's home, with sudo
+                continue
     return None

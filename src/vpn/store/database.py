@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from vpn.domain.errors import Invalid, Unavailable
@@ -22,9 +23,9 @@ _DRIVERS = {
 _MIGRATION_LOCK = 0x76706E  # any number, the same for all daemons on one PostgreSQL
 
 
-def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file."""
-    return f"sqlite:///{path}"
+def sqlite_url(path: Path) -> URL:
+    """The URL of a SQLite file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(path))
 
 
 class Database:
@@ -37,10 +38,10 @@ class Database:
         Invalid: the URL is neither.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             parsed = None
         driver = _DRIVERS.get(parsed.drivername.partition("+")[0]) if parsed is not None else None
         if parsed is None or driver is None:
@@ -51,15 +52,28 @@ class Database:
             )
         self.name = parsed.render_as_string(hide_password=True)
         self.is_sqlite = driver.startswith("sqlite")
-        self._engine = create_async_engine(parsed.set(drivername=driver), pool_pre_ping=not self.is_sqlite)
+        # Parameters are kept out of error messages: password hashes are among them.
+        self._engine = create_async_engine(
+            parsed.set(drivername=driver), pool_pre_ping=not self.is_sqlite, hide_parameters=True
+        )
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction that is committed at the end, or rolled back on an exception."""
-        async with self._engine.begin() as connection:
-            yield connection
+        """A connection in a transaction that is committed at the end, or rolled back on an exception.
+
+        Raises:
+            IntegrityError: what is written contradicts what is there.
+            Unavailable: the database is out of reach, locked for too long, full, or damaged.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except (DBAPIError, PoolTimeout) as error:
+            raise self._explain(error) from error
 
     async def migrate(self) -> None:
         """Create the tables, or bring them up to date.
@@ -67,14 +81,11 @@ class Database:
         Raises:
             Unavailable: the database is out of reach, damaged, or of a newer version; it is left as it was.
         """
-        try:
-            async with self.begin() as connection:
-                if not self.is_sqlite:
-                    # Daemons that start together migrate one after the other.
-                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-                await connection.run_sync(self._upgrade)
-        except DBAPIError as error:
-            raise self._explain(error) from None
+        async with self.begin() as connection:
+            if not self.is_sqlite:
+                # Daemons that start together migrate one after the other.
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            await connection.run_sync(self._upgrade)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -101,11 +112,12 @@ class Database:
             )
         command.upgrade(config, "head")
 
-    def _explain(self, error: DBAPIError) -> Unavailable:
-        problem = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-        if self.is_sqlite and isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in problem:
+    def _explain(self, error: DBAPIError | PoolTimeout) -> Unavailable:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        problem = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        if self.is_sqlite and isinstance(cause, sqlite3.DatabaseError) and "not a database" in problem:
             return Unavailable("database_damaged", f"{self.name}: {problem}", "restore the file from a backup")
-        if isinstance(error, OperationalError):
+        if isinstance(error, (OperationalError, PoolTimeout)):
             hint = (
                 "is there space, and may we write there?" if self.is_sqlite else "is the server up, and the URL right?"
             )

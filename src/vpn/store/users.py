@@ -49,6 +49,8 @@ class UserStore:
 
     async def page(self, *, offset: int, limit: int, search: str = "") -> tuple[list[User], int]:
         """Users by name, and how many there are in all; `search` keeps those whose name or note has it."""
+        if "\0" in search:
+            return [], 0  # which PostgreSQL refuses, and nothing contains
         condition = _matches(search)
         async with self._database.begin() as connection:
             total = (await connection.execute(select(func.count()).select_from(users).where(condition))).scalar_one()
@@ -96,6 +98,8 @@ class UserStore:
 
 
 def _bears(name: str) -> Any:
+    if "\0" in name:
+        raise _unknown(name)  # which PostgreSQL refuses, and nobody bears
     return users.c.canonical_name == canonical(name)
 
 

@@ -13,6 +13,7 @@ def health_router(status: StatusService) -> APIRouter:
     """For load balancers and the like: needs no token."""
     router = APIRouter(tags=["status"])
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health")
     async def health() -> Health:
         """Whether the daemon is well."""
