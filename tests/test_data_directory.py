@@ -30,6 +30,16 @@ def test_an_empty_or_evidently_own_directory_is_made_private(tmp_path):
         assert mode(tmp_path) == 0o700
 
 
+def test_a_directory_with_other_things_is_left_as_it_is(tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "lock").mkdir()
+    (tmp_path / "other").touch()
+    with pytest.raises(Unavailable) as caught:
+        DataDirectory(tmp_path).__enter__()
+    assert caught.value.code == "data_dir_exposed"
+    assert mode(tmp_path) == 0o755
+
+
 def test_a_token_is_made_once_and_is_private(tmp_path):
     with DataDirectory(tmp_path / "data") as directory:
         token = directory.read_token()

@@ -58,6 +58,22 @@ def test_a_flood_of_one_event_is_held_back_and_counted(log, capsys, monkeypatch)
     assert seen[-1]["left_out"] == 100 - logs.BURST
 
 
+@pytest.mark.parametrize("format", ["pretty", "json"])
+def test_a_traceback_shows_no_variables(log, capsys, format):
+    logs.configure(level="info", format=format)
+
+    def fail(password):
+        raise RuntimeError("with a reason")
+
+    try:
+        fail("top" + "secret")
+    except RuntimeError:
+        log().exception("it failed")
+    said = capsys.readouterr().err
+    assert "with a reason" in said
+    assert "topsecret" not in said
+
+
 def test_errors_are_never_held_back(log, capsys):
     logs.configure(level="info", format="json")
     for _ in range(100):

@@ -28,6 +28,11 @@ def test_one_line_what_and_one_line_how(capsys, error, code):
     assert capsys.readouterr().err == "vpn: what\n     how\n"
 
 
+def test_nothing_from_a_server_moves_the_cursor(capsys):
+    failures.report(APIError(404, "c", "wh\x1b]0;at\x07", "h\row"), verbose=False)
+    assert not set(capsys.readouterr().err) & {"\x1b", "\x07", "\r"}
+
+
 def test_a_defect_is_said_without_a_traceback_unless_asked_for(capsys):
     assert failures.report(KeyError("x"), verbose=False) == 1
     said = capsys.readouterr().err

@@ -27,6 +27,8 @@ def test_plain_is_one_line_a_thing(capsys):
     assert capsys.readouterr().out == "a\t\u4e2d\u6587\nlong name\tevil\ufffd[2J\ufffd\n"
     Output(Format.PLAIN).record({"a_b": 1, "c": None})
     assert capsys.readouterr().out == "a_b\t1\nc\tNone\n"
+    Output(Format.PLAIN).record({"links": ["x", "y"]})
+    assert capsys.readouterr().out == "links\tx\nlinks\ty\n"
 
 
 @pytest.mark.parametrize("rows", [[], ROWS])

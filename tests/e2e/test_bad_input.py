@@ -1,12 +1,15 @@
 """What goes wrong is said clearly, with an exit code, and leaves nothing half-written."""
 
+import shlex
 import shutil
 import socket
 import sqlite3
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.daemon import running_daemon, vpn
+from tests.support.daemon import VPN, environment, running_daemon, vpn
 
 LISTEN = {"VPN_PROXY__LISTEN": "127.0.0.1:0", "VPN_API__LISTEN": "127.0.0.1:0"}
 
@@ -139,3 +142,79 @@ def test_a_wrong_token(daemon):
     right = (daemon.data_dir / "api-token").read_text().strip()
     assert vpn(daemon.data_dir, "users", "list", "--server", daemon.api, VPN_TOKEN=right).code == 0
     assert vpn(daemon.data_dir, "users", "list", "--server", daemon.api).code == 0, "it lies in the data directory"
+
+
+def test_a_database_that_is_locked_costs_an_error_and_no_secret(data_dir):
+    with running_daemon(data_dir) as daemon:
+        other = sqlite3.connect(data_dir / "vpn.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        secret = "no-one-shall-see-this"
+        fails(data_dir, "users", "add", "bob", "--password", secret, code=7, says="database is locked")
+        other.execute("ROLLBACK")
+        other.close()
+        assert secret not in daemon.err
+        assert "argon2id" not in daemon.err
+        assert daemon.vpn("users", "add", "bob", "--password", secret).code == 0
+
+
+def test_the_token_of_this_machine_is_not_sent_elsewhere(daemon):
+    fails(daemon.data_dir, "users", "list", "--server", "http://192.0.2.1", code=7, says="no token for 192.0.2.1")
+
+
+@pytest.mark.parametrize("server", ["http://[::1", "http://a..b", "http://exa mple", "http://h:port", "http://u:pw@"])
+def test_what_is_no_server(data_dir, server):
+    result = fails(data_dir, "status", "--server", server, "--token", "x", code=7, says="is not the URL of a server")
+    assert "pw" not in result.err
+
+
+def test_no_password_in_an_error_of_the_settings(data_dir):
+    for variable in ("VPN_DATABASE", "VPN_DATABASE__URL"):
+        result = vpn(data_dir, "serve", **{variable: "mongodb://u:topsecret@h/d"})
+        assert result.code == 3, result
+        assert "topsecret" not in result.err
+
+
+@pytest.mark.parametrize("name", ["we?ird", "pc%41t", "a#b", "\u00fc b", "x" * 150])
+def test_odd_paths(tmp_path, name):
+    assert vpn(tmp_path / name, "users", "add", "alice").code == 0
+    assert (tmp_path / name / "vpn.db").exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def test_an_empty_variable_is_not_set_and_a_home_is_found(tmp_path):
+    variables = {"VPN_DATA_DIR": "", "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "xdg")}
+    config = tmp_path / "c.yaml"
+    config.write_text("data_dir: ~/mine\n")
+    assert vpn(tmp_path, "users", "list", "--config", str(config), **variables).code == 0
+    assert (tmp_path / "mine" / "vpn.db").exists()
+
+
+def test_many_commands_at_once_without_a_daemon(data_dir):
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(lambda number: vpn(data_dir, "users", "add", f"user{number}"), range(8)))
+    assert [result.code for result in results] == [0] * 8
+    assert vpn(data_dir, "users", "list", "--format", "plain").out.count("\n") == 8
+
+
+def test_a_reader_who_has_had_enough_and_a_full_disk(data_dir):
+    assert vpn(data_dir, "users", "add", "alice").code == 0
+    command = f"{shlex.quote(str(VPN))} users list"
+    for shell, code in ((f"{command} | true; exit ${{PIPESTATUS[0]}}", 0), (f"{command} > /dev/full", 7)):
+        done = subprocess.run(
+            ["bash", "-c", shell], env=environment(data_dir), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done
+        assert "Traceback" not in done.stderr
+        assert "Exception" not in done.stderr
+
+
+def test_closed_streams_are_no_defect(data_dir):
+    for streams in (">&-", "2>&-", "<&- >&- 2>&-"):
+        command = ["bash", "-c", f"{shlex.quote(str(VPN))} users list {streams}"]
+        assert subprocess.run(command, env=environment(data_dir), capture_output=True, check=False).returncode == 0
+
+
+def test_tracebacks_only_when_asked_for(data_dir):
+    for value in ("0", "false", ""):
+        fails(data_dir, "users", "show", "nobody", code=4, says="no user", VPN_VERBOSE=value)
+    assert "Traceback" in vpn(data_dir, "users", "show", "nobody", VPN_VERBOSE="1").err

@@ -1,16 +1,21 @@
 """What a newcomer does: two commands, and what is printed is pasted."""
 
+import contextlib
 import json
 import re
 import shlex
 import signal
 import socket
 import stat
+import subprocess
+import time
+from pathlib import Path
 
 from tests.support.curl import curl
-from tests.support.daemon import Daemon, running_daemon, vpn
+from tests.support.daemon import VPN, Daemon, environment, running_daemon, vpn
 from tests.support.plane import read_all, read_exactly
 from tests.support.servers import echo, tcp_server, web_server
+from vpn.data_directory import DataDirectory
 
 
 def modes(directory):
@@ -114,3 +119,50 @@ def test_a_daemon_that_is_killed_takes_its_workers_with_it_and_starts_again(data
     with running_daemon(data_dir, VPN_PROXY__LISTEN=f"127.0.0.1:{port}") as again:
         assert again.port == port
         assert again.vpn("users", "list").code == 0
+
+
+def test_a_password_that_could_not_be_shown_is_shown_the_next_time(data_dir):
+    """Standard output is full at the first start: the user is made, but nobody has seen the password."""
+    variables = {"VPN_PROXY__LISTEN": "127.0.0.1:0", "VPN_API__LISTEN": "127.0.0.1:0", "VPN_LOG__FORMAT": "json"}
+    with open("/dev/full", "w") as full:
+        daemon = subprocess.Popen(
+            [VPN, "serve"], env=environment(data_dir, **variables), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+        for line in daemon.stderr:
+            if '"event": "ready"' in line:
+                break
+        daemon.terminate()
+        daemon.communicate(timeout=20)
+    assert daemon.returncode == 0
+    with web_server() as web, running_daemon(data_dir) as again:
+        link = re.search(r"curl -x (socks5h\S+)", again.out)[1]
+        assert curl("-x", link, f"http://127.0.0.1:{web}/").out == "hello /"
+    with running_daemon(data_dir) as later:
+        assert "curl" not in later.out
+
+
+def test_a_signal_while_it_starts(data_dir):
+    """It stops, with nothing half-made: the next start is in order."""
+    daemon = Daemon(data_dir)
+    while not (data_dir / "lock").exists():
+        assert daemon.process.poll() is None
+        time.sleep(0.005)
+    assert daemon.stop() == 0
+    with running_daemon(data_dir) as again:
+        assert again.vpn("users", "list").code == 0
+
+
+def test_a_command_that_is_under_way_does_not_hold_up_a_start(data_dir):
+    with DataDirectory(data_dir):
+        daemon = Daemon(data_dir)
+        while "lock" not in {Path(link).name for link in _open_files(daemon.process.pid)}:
+            assert daemon.process.poll() is None
+            time.sleep(0.005)
+    daemon.ready()
+    assert daemon.stop() == 0
+
+
+def _open_files(pid):
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            yield descriptor.readlink()

@@ -2,6 +2,8 @@ import asyncio
 
 import pytest
 
+from vpn.domain.errors import Unavailable
+
 pytestmark = pytest.mark.anyio
 
 
@@ -21,6 +23,33 @@ async def test_versions_count_up_and_snapshots_do_not_overtake_each_other(snapsh
     snapshots.publish_to(slow)
     await asyncio.gather(*(snapshots.publish() for _ in range(3)))
     assert seen == [(what, version) for version in (1, 2, 3) for what in ("began", "done")]
+
+
+async def test_a_change_that_is_stored_is_told_even_if_the_store_is_away_for_a_moment(
+    snapshots, users, store, monkeypatch
+):
+    monkeypatch.setattr("vpn.services.snapshots.RETRY", 0.01)
+    told = asyncio.Event()
+
+    async def publish(snapshot):
+        if not snapshot.users[0].enabled:
+            told.set()
+
+    snapshots.publish_to(publish)
+    await users.add("alice", "x")
+    read, failures = store.credentials, 2
+
+    async def sometimes():
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise Unavailable("database_unreachable", "away", "wait")
+        return await read()
+
+    monkeypatch.setattr(store, "credentials", sometimes)
+    with pytest.raises(Unavailable):
+        await users.edit("alice", enabled=False)
+    await asyncio.wait_for(told.wait(), 5)
 
 
 async def test_a_snapshot_holds_no_hash(snapshots, users):

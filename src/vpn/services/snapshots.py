@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
+from vpn.domain.errors import Unavailable
 from vpn.proxy.control import Snapshot, SnapshotUser, Timeouts
 from vpn.store.users import UserStore
+
+RETRY = 1.0  # seconds until a change that could not be told is told again
 
 Publish = Callable[[Snapshot], Awaitable[None]]
 
@@ -24,6 +28,7 @@ class Snapshots:
         self._publish: Publish | None = None
         self._version = 0
         self._order = asyncio.Lock()
+        self._retry: asyncio.Task[None] | None = None
 
     def publish_to(self, publish: Publish) -> None:
         """Tell this one from now on."""
@@ -40,7 +45,28 @@ class Snapshots:
         )
 
     async def publish(self) -> None:
-        """Tell of a change, and return when it is in force."""
-        if self._publish is not None:
-            async with self._order:  # a snapshot read earlier must not overtake one read later
-                await self._publish(await self.build())
+        """Tell of a change, and return when it is in force.
+
+        Raises:
+            Unavailable: the store cannot be read. The change is stored, so telling is tried again until it
+                succeeds: who was removed must not stay connected because of a hiccup.
+        """
+        if self._publish is None:
+            return
+        try:
+            await self._tell(self._publish)
+        except Unavailable:
+            if self._retry is None or self._retry.done():
+                self._retry = asyncio.create_task(self._tell_until_told(self._publish))
+            raise
+
+    async def _tell(self, publish: Publish) -> None:
+        async with self._order:  # a snapshot read earlier must not overtake one read later
+            await publish(await self.build())
+
+    async def _tell_until_told(self, publish: Publish) -> None:
+        while True:
+            await asyncio.sleep(RETRY)
+            with contextlib.suppress(Unavailable):
+                await self._tell(publish)
+                return
