@@ -28,8 +28,9 @@ from vpn.data_directory import DataDirectory
 from vpn.domain.address import Endpoint
 from vpn.domain.errors import Unavailable
 from vpn.domain.inbound import Inbound
+from vpn.proxy.binding import Bound, bind
 from vpn.proxy.control import Timeouts
-from vpn.proxy.supervisor import Bound, Supervisor, bind
+from vpn.proxy.supervisor import Supervisor
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
 from vpn.services.session_log import log_sessions

@@ -1,11 +1,27 @@
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.plane import Plane, running_plane
+from tests.support.plane import Plane, running_plane, snapshot
+from tests.support.servers import echo, tcp_server
+from tests.support.supervised import Daemon
 
 
 @pytest.fixture
 def plane() -> Iterator[Plane]:
     with running_plane() as running:
         yield running
+
+
+@pytest.fixture
+async def daemon(request: pytest.FixtureRequest) -> AsyncIterator[Daemon]:
+    daemon = Daemon(getattr(request, "param", 1))
+    await daemon.supervisor.start(snapshot())
+    yield daemon
+    await daemon.supervisor.stop(0)
+
+
+@pytest.fixture
+def echo_port() -> Iterator[int]:
+    with tcp_server(echo) as port:
+        yield port

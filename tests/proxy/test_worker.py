@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.plane import login, snapshot
+from tests.support.plane import login, read_exactly, snapshot
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.proxy.channel import Channel
@@ -68,7 +68,7 @@ def test_it_applies_listens_asks_reports_and_drains(worker):
         question = worker.next(Verify)
         assert (question.user, question.password) == ("alice", "s3cret")
         worker.channel.send(Verdict(question.id, True, 1))
-        assert client.recv(4) + client.recv(4) == b"\x05\x02\x01\x00"
+        assert read_exactly(client, 4) == b"\x05\x02\x01\x00"
     (session,) = worker.next(Report).ended
     assert (session.reason, session.user) == ("client_closed", "alice")
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:

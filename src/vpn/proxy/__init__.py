@@ -8,6 +8,7 @@ A worker is a process of its own that knows no database and no web framework. It
        protocols ◄─┘  │           └─► resolver
        (parsers)      └── credentials
 
-`supervisor` is the daemon's side: it starts workers, hands them their listening sockets and snapshots,
-and takes in their reports. `control` holds the messages between the two, `channel` carries them.
+On the daemon's side, `binding` opens the listening sockets, `supervisor` hands snapshots to all workers
+and takes in their reports, and `worker_process` keeps one worker running. `control` holds the messages
+between the two sides, `channel` carries them.
 """

@@ -9,7 +9,8 @@ import msgspec
 
 from vpn import __version__
 from vpn.domain.inbound import Inbound
-from vpn.proxy.supervisor import Supervisor, Totals, WorkerStatus
+from vpn.proxy.supervisor import Supervisor, Totals
+from vpn.proxy.worker_process import WorkerStatus
 from vpn.store.users import UserStore
 
 _NO_TRAFFIC = Totals(0, 0, 0, 0)

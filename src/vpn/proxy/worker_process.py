@@ -1,0 +1,261 @@
+"""One worker process after the other, for one place in the group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+import msgspec
+
+from vpn.domain.session import Session
+from vpn.proxy.binding import Bound
+from vpn.proxy.channel import Channel
+from vpn.proxy.control import Applied, Drain, Listen, Log, Ready, Report, Snapshot, ToDaemon, Verdict, Verify
+
+LONGEST_BACKOFF = 5.0  # seconds between two starts of a worker that keeps dying
+_NOTHING = Report(0, 0, 0, 0, [])
+
+# A worker allocates one big buffer and then small things: without this glibc would keep an arena for each
+# thread of a library and never return what a burst of clients took.
+_MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+
+
+class Logger(Protocol):
+    """What the supervisor needs of a structured logger."""
+
+    def log(self, level: int, event: str, **fields: Any) -> Any:
+        """Write one line; `level` as in `logging`."""
+
+
+@dataclass
+class Surroundings:
+    """What all workers of a daemon are given, and whom they turn to."""
+
+    bound: list[Bound]
+    """The inbounds with their sockets, which stay open here: a worker started again gets the same ones."""
+    verify: Callable[[str, str], Awaitable[tuple[bool, int]]]
+    on_sessions: Callable[[list[Session]], None]
+    log: Logger
+    snapshot: Snapshot | None = None
+    """The newest one; there is one before the first worker starts."""
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """One worker as the daemon sees it."""
+
+    number: int
+    pid: int
+    ready: bool
+    restarts: int
+    active: int
+
+
+class WorkerProcess:
+    """Keeps one worker running, and talks with it.
+
+    Args:
+        surroundings: shared by all workers.
+        number: the place in the group, from 0.
+    """
+
+    def __init__(self, surroundings: Surroundings, number: int) -> None:
+        self._surroundings = surroundings
+        self._number = number
+        self._process: asyncio.subprocess.Process | None = None
+        self._channel: Channel[ToDaemon] | None = None
+        self._ready = asyncio.Event()
+        self._applying: dict[int, asyncio.Future[None]] = {}
+        self._verifying: set[asyncio.Task[None]] = set()
+        self._watcher: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._restarts = 0
+        self.report = _NOTHING
+        self.past = _NOTHING
+        """What the processes that died had counted."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process to talk to."""
+        return self._channel is not None
+
+    async def start(self) -> None:
+        """Start the process, keep it running from now on, and wait until it listens."""
+        await self._spawn()
+        self._watcher = asyncio.create_task(self._watch())
+        await self._ready.wait()
+
+    def apply(self, snapshot: Snapshot) -> asyncio.Future[None]:
+        """Send a snapshot; the future is done when the worker works from it, or is gone."""
+        assert self._channel is not None
+        applied = asyncio.get_running_loop().create_future()
+        self._applying[snapshot.version] = applied
+        self._channel.send(snapshot)
+        return applied
+
+    def status(self) -> WorkerStatus:
+        """How it is."""
+        pid = self._process.pid if self._process is not None and self.alive else 0
+        return WorkerStatus(self._number, pid, self._ready.is_set(), self._restarts, self.report.active)
+
+    async def stop(self, drain: float) -> None:
+        """Drain the process, and start no other; what has not ended in time is killed."""
+        self._stopping.set()
+        if self._channel is not None:
+            self._channel.send(Drain(drain))
+        if self._watcher is not None:
+            _, late = await asyncio.wait([self._watcher], timeout=drain + 2)
+            if late:
+                self._kill()
+                await self._watcher
+
+    def abort(self) -> None:
+        """Kill the process, and start no other."""
+        self._stopping.set()
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        loop = asyncio.get_running_loop()
+        channel: Channel[ToDaemon] = Channel(
+            ours, ToDaemon, receive=self._receive, closed=self._hung_up, want_write=self._want_write
+        )
+        self._channel = channel
+        loop.add_reader(ours, channel.on_readable)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("VPN_")}
+        # -P: never import from the directory the daemon was started in.
+        command = (sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno()))
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                env=environment | _MALLOC,
+                start_new_session=True,
+            )
+        bound = self._surroundings.bound
+        # First, while the channel is empty: descriptors cannot wait for room in it, as the snapshot can.
+        channel.send(
+            Listen(self._number, [each.inbound for each in bound]),
+            [each.sockets[self._number].fileno() for each in bound],
+        )
+        assert self._surroundings.snapshot is not None
+        channel.send(self._surroundings.snapshot)
+
+    async def _watch(self) -> None:
+        """Wait for the process to end, and start another one, unless we are stopping."""
+        backoff = 0.0
+        while True:
+            assert self._process is not None
+            began = time.monotonic()
+            code = await self._process.wait()
+            self._bury()
+            if self._stopping.is_set():
+                return
+            self._surroundings.log.log(40, "worker died", worker=self._number, code=code)
+            lived = time.monotonic() - began
+            backoff = 0.0 if lived > LONGEST_BACKOFF else min(max(0.1, backoff * 2), LONGEST_BACKOFF)
+            await self._restart(backoff)
+
+    async def _restart(self, backoff: float) -> None:
+        """Start another process; where that fails, a memory shortage say, go on trying."""
+        if self._restarts:
+            await self._sleep(backoff)
+        while not self._stopping.is_set():
+            self._restarts += 1
+            try:
+                await self._spawn()
+            except OSError as error:
+                self._surroundings.log.log(40, "worker cannot be started", worker=self._number, error=str(error))
+                self._kill()
+                self._hung_up()
+                await self._sleep(LONGEST_BACKOFF)
+            else:
+                return
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not when we are to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _bury(self) -> None:
+        """The process is gone: read what it left behind, and keep its counters."""
+        while self._channel is not None and self._channel.on_readable():
+            pass
+        self._hung_up()
+        self.past = Report(
+            opened=self.past.opened + self.report.opened,
+            active=0,
+            bytes_sent=self.past.bytes_sent + self.report.bytes_sent,
+            bytes_received=self.past.bytes_received + self.report.bytes_received,
+            ended=[],
+        )
+        self.report = _NOTHING
+        self._ready.clear()
+        for applied in self._applying.values():
+            if not applied.done():
+                applied.set_result(None)
+        self._applying.clear()
+
+    def _hung_up(self) -> None:
+        if self._channel is None:
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._channel.fileno())
+        loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+        self._channel = None
+
+    def _want_write(self, wanted: bool) -> None:
+        assert self._channel is not None
+        loop = asyncio.get_running_loop()
+        if wanted:
+            loop.add_writer(self._channel.fileno(), self._channel.on_writable)
+        else:
+            loop.remove_writer(self._channel.fileno())
+
+    def _receive(self, message: ToDaemon) -> None:
+        match message:
+            case Verify():
+                assert self._channel is not None
+                task = asyncio.create_task(self._verify(message, self._channel))
+                self._verifying.add(task)
+                task.add_done_callback(self._verifying.discard)
+            case Report():
+                self.report = message
+                if message.ended:
+                    self._surroundings.on_sessions(message.ended)
+            case Applied():
+                applied = self._applying.pop(message.version, None)
+                if applied is not None and not applied.done():
+                    applied.set_result(None)
+            case Ready():
+                self._ready.set()
+            case Log():
+                levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+                self._surroundings.log.log(levels[message.level], message.event, worker=self._number, **message.fields)
+            case _:
+                assert_never(message)
+
+    async def _verify(self, question: Verify, channel: Channel[ToDaemon]) -> None:
+        """Answer on the channel that the question came by: a process started since has other questions."""
+        try:
+            accepted, credential = await self._surroundings.verify(question.user, question.password)
+        except Exception as error:
+            # Whatever it was (a database that is away, mostly), the client must not wait for ever.
+            self._surroundings.log.log(40, "a password could not be verified", error=repr(error))
+            accepted, credential = False, 0
+        if channel is self._channel:
+            channel.send(Verdict(question.id, accepted, credential))

@@ -1,0 +1,35 @@
+"""Refused clients. That they read their reply is in test_handshake; here is how it ends."""
+
+from tests.support.plane import read_exactly, snapshot
+from vpn.proxy.farewell import Farewell
+
+
+def farewells(plane):
+    return [each for each in plane.core.connections if isinstance(each, Farewell)]
+
+
+def refuse(plane, client):
+    client.sendall(b"\x05\x01\x00")
+    assert read_exactly(client, 2) == b"\x05\xff"
+    plane.until(lambda: len(farewells(plane)) == 1)
+
+
+def test_it_ends_when_the_client_closes(plane):
+    with plane.connect() as client:
+        refuse(plane, client)
+    assert plane.ended()[0].reason == "no_acceptable_method"
+
+
+def test_it_ends_by_itself_when_the_client_stays_silent(plane):
+    with plane.connect() as client:
+        refuse(plane, client)
+        assert plane.ended()[0].reason == "no_acceptable_method"
+        assert client.recv(1) == b""
+
+
+def test_it_can_be_cut(plane):
+    with plane.connect() as client:
+        refuse(plane, client)
+        plane.do(lambda: farewells(plane)[0].cut("shutdown") or True)
+        plane.ended()
+    plane.do(lambda: plane.core.apply(snapshot(2)) or True)
