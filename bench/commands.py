@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vpn.api.client import Client
-from vpn.api.transport import over_unix
+from vpn.api.local import over_unix
 
 VPN = str(Path(sys.executable).with_name("vpn"))
 RUNS = 20

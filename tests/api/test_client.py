@@ -3,7 +3,7 @@ import json
 import pytest
 
 from vpn.api.client import PAGE, APIError, Client
-from vpn.api.transport import over_tcp
+from vpn.api.remote import over_tcp
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
+TIMEOUT = 30.0  # seconds for one request
 PAGE = 1000  # users fetched at a time
 
 Transport = Callable[[str, str, bytes], tuple[int, bytes]]

@@ -29,7 +29,7 @@ class Context(NamedTuple):
     def client(self, *, daemon_only: bool = False) -> Client:
         """The API: of the server named, else of the daemon on this machine, else in this process."""
         if self.server:
-            from vpn.api.transport import over_tcp
+            from vpn.api.remote import over_tcp
 
             return Client(over_tcp(self.server, self.token or self._token_for(self.server)))
         return Client(self._local(daemon_only=daemon_only))
@@ -51,7 +51,7 @@ class Context(NamedTuple):
         return paths.default_data_dir(os.environ)
 
     def _local(self, *, daemon_only: bool) -> Transport:
-        from vpn.api.transport import over_unix
+        from vpn.api.local import over_unix
 
         data_dir = self.find_data_dir()
         unix = over_unix(data_dir / paths.SOCKET)

@@ -118,6 +118,11 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
     )
 
 
+def curl_line(link: str) -> str:
+    """What to paste to try a link. `-p` has curl tunnel through an HTTP proxy to http:// pages too."""
+    return f"curl {'-p ' if link.startswith('http') else ''}-x {link} https://example.com/"
+
+
 def moment(timestamp: str) -> str:
     """A time of the API as a person reads it: in the local time zone, to the minute."""
     from datetime import datetime

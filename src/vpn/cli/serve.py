@@ -11,11 +11,11 @@ import typer
 
 from vpn import __version__
 from vpn.cli.context import Context
+from vpn.cli.output import curl_line
 
 if TYPE_CHECKING:
     from vpn.daemon import Announcement
 
-_EXAMPLE = "https://example.com/"
 _SPOKEN = {"mixed": "SOCKS5 and HTTP proxy"}
 
 
@@ -64,7 +64,7 @@ def announce(announcement: Announcement) -> None:
     if announcement.first_links:
         print("The first user is called me; the password is shown only now. Try it:\n")
         for link in announcement.first_links:
-            print(f"  curl -x {link} {_EXAMPLE}")
+            print(f"  {curl_line(link)}")
         print(f"\nThen add somebody:  {command} users add alice")
     else:
         print(f"See the users with:  {command} users list")

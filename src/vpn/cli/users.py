@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vpn.cli.context import Context
-from vpn.cli.output import moment, one_line, write
+from vpn.cli.output import curl_line, moment, one_line, write
 
 app = typer.Typer(help="Add, list, change and remove users.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -18,7 +18,6 @@ Password = Annotated[
     typer.Option(help="The password; - asks for it, or reads it from standard input. Left out, one is made."),
 ]
 _COLUMNS = ("name", "enabled", "created_at", "note")
-_EXAMPLE = "https://example.com/"
 
 
 @app.command("add")
@@ -125,4 +124,4 @@ def _show_access(context: Context, access: dict[str, Any], headline: str) -> Non
     write(f"{headline} The password is shown only now.\n")
     write(f"  password  {one_line(access['password'])}")
     for number, link in enumerate(access["links"]):
-        write(f"  {'try' if number == 0 else '':8}  curl -x {one_line(link)} {_EXAMPLE}")
+        write(f"  {'try' if number == 0 else '':8}  {curl_line(one_line(link))}")

@@ -74,7 +74,7 @@ def _head(reader: Reader) -> Generator[None, None, tuple[str, list[tuple[str, st
         # RFC 9110 §9.3.6: content of a CONNECT has no meaning, and is a way to smuggle a second request.
         raise _rejected("unexpected_content", 400, "Bad Request")
     if method != "CONNECT":
-        raise _rejected("unknown_method", 501, "Not Implemented")
+        raise _rejected("unknown_method", 501, "Not Implemented: use CONNECT (curl --proxytunnel)")
     return target, headers
 
 

@@ -1,51 +1,14 @@
-"""How requests of the client travel: over the daemon's Unix socket, or over TCP.
+"""Requests to a daemon elsewhere, over TCP.
 
-Apart from `client`, because a command that asks nothing need not import an HTTP library.
+Apart from `local`, because a command for the daemon on this machine need not import an HTTP library.
 """
 
 from __future__ import annotations
 
 import http.client
-import os
-import socket
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from vpn.api.client import Transport, Unreachable
-
-TIMEOUT = 30.0  # seconds for one request
-_LONGEST_SOCKET_PATH = 107  # bytes, of Linux
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("local", timeout=TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT)
-        try:
-            self.sock.connect(str(self._path))
-        except OSError:
-            self.close()
-            raise
-
-
-def over_unix(path: Path) -> Transport:
-    """Requests over the Unix socket of a daemon on this machine.
-
-    The transport raises FileNotFoundError or ConnectionRefusedError where no daemon listens.
-    """
-
-    def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
-        connection = _UnixConnection(path)
-        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
-            raise FileNotFoundError(path)  # no daemon can listen there
-        connection.connect()
-        return _exchange(connection, method, target, body, {}, f"the daemon at {path}")
-
-    return transport
+from vpn.api.client import TIMEOUT, Transport, Unreachable
 
 
 def over_tcp(url: str, token: str) -> Transport:

@@ -1,7 +1,7 @@
 import pytest
 
 from vpn.api.client import Client, Unreachable
-from vpn.api.transport import over_tcp, over_unix
+from vpn.api.remote import over_tcp
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:port", ""])
@@ -10,11 +10,9 @@ def test_what_is_no_server(url):
         over_tcp(url, "token")
 
 
-def test_nobody_there(tmp_path):
+def test_nobody_there():
     with pytest.raises(Unreachable, match="refused"):
         Client(over_tcp("http://127.0.0.1:1", "token")).status()
-    with pytest.raises(FileNotFoundError):
-        over_unix(tmp_path / "none")("GET", "/", b"")
 
 
 def test_a_server_that_breaks_off(server):
