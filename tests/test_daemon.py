@@ -8,7 +8,7 @@ import structlog
 
 from vpn.daemon import call_in_process
 from vpn.data_directory import DataDirectory
-from vpn.domain.errors import Conflict
+from vpn.domain.errors import Conflict, Unavailable
 from vpn.settings.model import DatabaseSettings, Settings
 
 
@@ -30,6 +30,16 @@ def test_one_request_without_a_daemon(tmp_path: Path):
 def test_a_directory_in_use_is_left_alone(tmp_path: Path):
     with DataDirectory(tmp_path / "data"), pytest.raises(Conflict):
         call_in_process(Settings(data_dir=tmp_path / "data"), "GET", "/api/users", b"")
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(Unavailable, match="No space left"):
+        call_in_process(Settings(data_dir=tmp_path / "data"), "GET", "/api/users", b"")
+    assert not (tmp_path / "data" / "key").exists()
 
 
 def test_the_database_can_be_elsewhere(tmp_path: Path):

@@ -153,7 +153,7 @@ async def _build(settings: Settings, directory: DataDirectory, inbounds: list[In
     try:
         await database.migrate()
         facts = FactStore(database)
-        await open_box(directory.key, facts)
+        await _open_secrets(directory, facts)
         user_store = UserStore(database)
         proxy = settings.proxy
         timeouts = Timeouts(proxy.handshake_timeout, proxy.connect_timeout, proxy.idle_timeout)
@@ -169,6 +169,16 @@ async def _build(settings: Settings, directory: DataDirectory, inbounds: list[In
         yield House(app, users, user_store, facts, snapshots, status)
     finally:
         await database.close()
+
+
+async def _open_secrets(directory: DataDirectory, facts: FactStore) -> None:
+    """Make sure that key and database belong together."""
+    try:
+        await open_box(directory.key, facts)
+    except OSError as error:
+        raise Unavailable(
+            "data_dir_unusable", f"{directory.key}: {error.strerror}", "is there space, and may we write there?"
+        ) from None
 
 
 async def _start(supervisor: Supervisor, house: House) -> None:
