@@ -165,6 +165,9 @@ def test_the_token_of_this_machine_is_not_sent_elsewhere(daemon):
 def test_what_is_no_server(data_dir, server):
     result = fails(data_dir, "status", "--server", server, "--token", "x", code=7, says="is not the URL of a server")
     assert "pw" not in result.err
+    without_token = vpn(data_dir, "status", "--server", server)
+    assert without_token.code == 7, without_token
+    assert "internal error" not in without_token.err
 
 
 def test_no_password_in_an_error_of_the_settings(data_dir):

@@ -134,6 +134,15 @@ def test_urgent_data_is_passed_on_in_its_place_and_holds_nothing_up(plane):
         client.sendall(b"def")
         assert read_exactly(client, 7) == b"abc!def"
 
+    def shout(connection):
+        connection.sendall(b"abc")
+        connection.send(b"!", socket.MSG_OOB)
+        connection.sendall(b"def")
+        read_all(connection)
+
+    with tcp_server(shout) as port, plane.tunnel(port) as client:
+        assert read_exactly(client, 7) == b"abc!def"
+
 
 def test_a_silent_tunnel_is_closed_and_a_busy_one_is_not(plane):
     plane.do(lambda: plane.core.apply(snapshot(2, timeouts=Timeouts(5, 5, 1.2))) or True)

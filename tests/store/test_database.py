@@ -45,6 +45,14 @@ async def test_a_transaction_that_fails_leaves_nothing(database):
         assert (await connection.execute(text("SELECT count(*) FROM facts"))).scalar() == 0
 
 
+async def test_no_parameter_is_in_an_error(database):
+    with pytest.raises(Unavailable) as caught:
+        async with database.begin() as connection:
+            await connection.execute(text("INSERT INTO nowhere VALUES (:hash)"), {"hash": "topsecret"})
+    assert "topsecret" not in caught.value.message
+    assert "topsecret" not in str(caught.value.__cause__)
+
+
 async def test_sqlite_writes_ahead(tmp_path):
     database = Database(sqlite_url(tmp_path / "vpn.db"))
     async with database.begin() as connection:

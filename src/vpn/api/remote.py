@@ -6,7 +6,7 @@ Apart from `local`, because a command for the daemon on this machine need not im
 from __future__ import annotations
 
 import http.client
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from vpn.api.client import TIMEOUT, Transport, Unreachable
 
@@ -17,17 +17,11 @@ def over_tcp(url: str, token: str) -> Transport:
     Raises:
         Unreachable: the URL is not one, or the daemon does not answer.
     """
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port
-    except ValueError:
-        raise _no_url(url) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _no_url(url)
+    parts = _split(url)
     if not (token.isascii() and token.isprintable()):
         raise Unreachable("the token has characters that no token has", "copy it from the file api-token")
     make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    host = parts.hostname
+    host, port = host_of(url), parts.port
     name = f"{parts.scheme}://{host}"  # without credentials, should there be any
     prefix = parts.path.rstrip("/")
 
@@ -57,6 +51,26 @@ def _exchange(
         raise Unreachable(f"{name} broke off: {problem}", "its log may say why; try again") from None
     finally:
         connection.close()
+
+
+def host_of(url: str) -> str:
+    """The host that a server's URL names.
+
+    Raises:
+        Unreachable: the URL is not one.
+    """
+    return _split(url).hostname or ""
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        usable = False
+    if not usable:
+        raise _no_url(url)
+    return parts
 
 
 def _no_url(url: str) -> Unreachable:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from vpn.api.client import Client, Transport, Unreachable
 from vpn.cli.output import Output
@@ -29,9 +29,9 @@ class Context(NamedTuple):
     def client(self, *, daemon_only: bool = False) -> Client:
         """The API: of the server named, else of the daemon on this machine, else in this process."""
         if self.server:
-            from vpn.api.remote import over_tcp
+            from vpn.api.remote import host_of, over_tcp
 
-            return Client(over_tcp(self.server, self.token or self._token_for(self.server)))
+            return Client(over_tcp(self.server, self.token or self._token_for(host_of(self.server))))
         return Client(self._local(daemon_only=daemon_only))
 
     def find_data_dir(self) -> Path:
@@ -86,15 +86,10 @@ class Context(NamedTuple):
         settings = load_settings(os.environ, config=self.config, flags=flags)
         return call_in_process(settings, method, target, body)
 
-    def _token_for(self, server: str) -> str:
+    def _token_for(self, host: str) -> str:
         """The token of the daemon on this machine, which is nobody else's business."""
-        host = urlsplit(server if "://" in server else f"http://{server}").hostname
-        if host not in ("localhost", "127.0.0.1", "::1"):
-            raise Unreachable(f"no token for {host}", "give one in VPN_TOKEN or with --token; it keeps it in api-token")
-        path = self.find_data_dir() / paths.TOKEN
-        try:
-            return path.read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            raise Unreachable(
-                f"no token for {host}", "give one in VPN_TOKEN or with --token; it keeps it in api-token"
-            ) from None
+        if host in ("localhost", "127.0.0.1", "::1"):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                return (self.find_data_dir() / paths.TOKEN).read_text("ascii").strip()
+        hint = "give one in VPN_TOKEN or with --token; the server keeps it in its file api-token"
+        raise Unreachable(f"no token for {host}", hint)
