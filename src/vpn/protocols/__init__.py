@@ -10,8 +10,15 @@ story, and it never opens a socket, looks up a user or reads a clock. It yields 
     Send            bytes for the client
     Authenticate    "is this the user's password?", answered with a bool
     Connect         "connect there", answered with `Connected` or `Refused`
+    Bind            "wait for a connection", answered with `Bound` or `Refused`; then
+    Accept          "is it there?", answered with `Connected` or `Refused`
+    Associate       "relay datagrams", answered with `Bound` or `Refused`
 
-It ends by returning, once its last reply was yielded. If the answer to `Connect` was `Connected`, the
-tunnel stands from then on and `reader.rest()` holds the bytes the client sent early. Anything the client
-did wrong raises `ProtocolError`, which carries the reply the client should get.
+It ends by returning, once its last reply was yielded. If the last answer was `Connected`, the tunnel
+stands from then on and `reader.rest()` holds the bytes the client sent early; if it was `Bound`, datagrams
+are relayed until the client closes. Anything the client did wrong raises `ProtocolError`, which carries the
+reply the client should get.
+
+`parse(reader, admitted=True)` serves a client that needs no credentials, because of its network or its
+certificate. Who names a user all the same is asked for the password.
 """

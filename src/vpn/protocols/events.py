@@ -44,8 +44,42 @@ class Connect(msgspec.Struct, frozen=True, gc=False):
     port: int
 
 
+class Bind(msgspec.Struct, frozen=True, gc=False):
+    """Wait for one TCP connection from this host (0.0.0.0 or ::: from anybody). Answered with `Bound` or `Refused`.
+
+    `port` is what the peer connects from, where the client knows it; it is a hint.
+    """
+
+    host: str
+    port: int
+
+
+class Associate(msgspec.Struct, frozen=True, gc=False):
+    """Relay UDP datagrams. `host` and `port` are where the client will send from, zeros if it cannot say.
+
+    Answered with `Bound` or `Refused`.
+    """
+
+    host: str
+    port: int
+
+
+class Bound(msgspec.Struct, frozen=True, gc=False):
+    """A socket waits at this address: for a peer (`Bind`), or for the client's datagrams (`Associate`)."""
+
+    host: str
+    port: int
+
+
+class Accept(msgspec.Struct, frozen=True, gc=False):
+    """After `Bind`, once the client was told: wait for it. Answered with `Connected` (its address) or `Refused`."""
+
+
 class Connected(msgspec.Struct, frozen=True, gc=False):
-    """The connection stands; `host` and `port` are its local end (RFC 1928's BND.ADDR and BND.PORT)."""
+    """The connection stands.
+
+    `host` and `port` are RFC 1928's BND.ADDR and BND.PORT: its local end, or after `Accept` the peer's.
+    """
 
     host: str
     port: int
@@ -57,6 +91,6 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     why: Refusal
 
 
-Step = Send | Authenticate | Connect | None
-Answer = bool | Connected | Refused | None
+Step = Send | Authenticate | Connect | Bind | Associate | Accept | None
+Answer = bool | Connected | Bound | Refused | None
 Parser = Generator[Step, Answer, None]
