@@ -51,6 +51,14 @@ def test_the_bound_address_is_the_outgoing_sockets_own(plane):
     assert (socket.inet_ntoa(reply[4:8]), int.from_bytes(reply[8:], "big")) == seen[0]
 
 
+@pytest.mark.parametrize("command", [b"\x02", b"\x03"])
+def test_bind_and_associate_are_refused(plane, command):
+    with plane.connect() as client:
+        login(client)
+        client.sendall(b"\x05" + command + request(1)[2:])
+        assert read_all(client) == b"\x05\x01\x00\x01" + bytes(6)
+
+
 def test_http_connect_with_early_bytes(plane):
     with tcp_server(echo) as port, plane.connect() as client:
         client.sendall(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % port + basic() + b"\r\nearly")

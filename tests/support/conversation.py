@@ -6,10 +6,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vpn.protocols.errors import ProtocolError
-from vpn.protocols.events import Answer, Authenticate, Connect, Connected, Parser, Refused, Send
+from vpn.protocols.events import (
+    Accept,
+    Answer,
+    Associate,
+    Authenticate,
+    Bind,
+    Bound,
+    Connect,
+    Connected,
+    Parser,
+    Refused,
+    Send,
+)
 from vpn.protocols.reader import Reader
 
 LOCAL = Connected("192.0.2.7", 40000)
+BOUND = Bound("192.0.2.8", 40001)
+PEER = Connected("198.51.100.9", 40002)
+
+Asked = Authenticate | Connect | Bind | Accept | Associate
 
 
 @dataclass
@@ -17,9 +33,10 @@ class Transcript:
     """What a parser said to the bytes it was given."""
 
     sent: list[bytes] = field(default_factory=list)
-    asked: list[Authenticate | Connect] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     rest: bytes = b""
     finished: bool = False
+    returned: object = None
     error: ProtocolError | None = None
 
     @property
@@ -34,8 +51,13 @@ def converse(
     *,
     users: Sequence[tuple[str, str]] = (("alice", "s3cret"),),
     outcome: Connected | Refused = LOCAL,
+    bound: Bound | Refused = BOUND,
+    peer: Connected | Refused = PEER,
 ) -> Transcript:
-    """Feed the pieces one after the other; what comes after the end is left in the reader."""
+    """Feed the pieces one after the other; what comes after the end is left in the reader.
+
+    `outcome`, `bound` and `peer` answer `Connect`, `Bind` and `Associate`, and `Accept`.
+    """
     reader = Reader()
     parser = parse(reader)
     transcript = Transcript()
@@ -46,8 +68,9 @@ def converse(
         while True:
             try:
                 step = parser.send(answer)
-            except StopIteration:
+            except StopIteration as end:
                 transcript.finished = True
+                transcript.returned = end.value
                 return
             except ProtocolError as error:
                 transcript.error = error
@@ -64,6 +87,12 @@ def converse(
                 case Connect():
                     transcript.asked.append(step)
                     answer = outcome
+                case Bind() | Associate():
+                    transcript.asked.append(step)
+                    answer = bound
+                case Accept():
+                    transcript.asked.append(step)
+                    answer = peer
 
     advance()
     for piece in pieces:

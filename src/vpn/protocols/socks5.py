@@ -7,21 +7,37 @@ VER NMETHODS METHODS        ──►
                             ◄──       01 STATUS          (0: welcome)
 VER CMD RSV ATYP ADDR PORT  ──►
                             ◄──       VER REP RSV ATYP BND.ADDR BND.PORT
+                            ◄──       the same again, with the peer's address (BIND only)
+
+After CONNECT and BIND the connection is a tunnel; after UDP ASSOCIATE it lasts as long as the association.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from socket import AF_INET6, inet_ntoa, inet_ntop, inet_pton
+from socket import AF_INET6, inet_ntoa, inet_ntop
 
+from vpn.protocols import socks_address
 from vpn.protocols.errors import SocksError
-from vpn.protocols.events import Authenticate, Connect, Connected, Parser, Refusal, Refused, Send
+from vpn.protocols.events import (
+    Accept,
+    Associate,
+    Authenticate,
+    Bind,
+    Bound,
+    Connect,
+    Connected,
+    Parser,
+    Refusal,
+    Refused,
+    Send,
+)
 from vpn.protocols.reader import Reader
+from vpn.protocols.socks_address import IPV4, IPV6, NAME
 
 VERSION = 5
-USERNAME_PASSWORD = 0x02
-CONNECT = 0x01
-IPV4, NAME, IPV6 = 0x01, 0x03, 0x04
+NO_AUTHENTICATION, USERNAME_PASSWORD = 0x00, 0x02
+CONNECT, BIND, UDP_ASSOCIATE = 0x01, 0x02, 0x03
 
 _REPLIES = {
     Refusal.FAILED: 1,
@@ -32,85 +48,101 @@ _REPLIES = {
     Refusal.TIMED_OUT: 4,
     Refusal.CONNECTION_REFUSED: 5,
 }
+_GENERAL_FAILURE = 1
 _COMMAND_NOT_SUPPORTED = 7
 _ADDRESS_TYPE_NOT_SUPPORTED = 8
+_CHOOSE_NO_AUTHENTICATION = Send(b"\x05\x00")
 _CHOOSE_USERNAME_PASSWORD = Send(b"\x05\x02")
 _WELCOME = Send(b"\x01\x00")
 
 
-def parse(reader: Reader) -> Parser:
-    """Serve one SOCKS5 client up to its tunnel.
+def parse(reader: Reader, *, admitted: bool = False) -> Parser:
+    """Serve one SOCKS5 client up to its tunnel or association.
+
+    Args:
+        admitted: it needs no credentials. It is asked for them all the same where it offers to tell them.
 
     Raises:
         SocksError: with the reply the client should get.
     """
-    yield from _negotiate(reader)
-    connect = yield from _request(reader)
-    outcome = yield connect
+    yield from _negotiate(reader, admitted)
+    request = yield from _request(reader)
+    outcome = yield request
+    if isinstance(outcome, Bound):
+        yield Send(_granted(outcome.host, outcome.port))
+        if isinstance(request, Associate):
+            return
+        outcome = yield Accept()
     if isinstance(outcome, Connected):
-        yield Send(_granted(outcome))
+        yield Send(_granted(outcome.host, outcome.port))
     elif isinstance(outcome, Refused):
         raise SocksError(outcome.why.value, _failure(_REPLIES[outcome.why]))
 
 
-def _negotiate(reader: Reader) -> Parser:
+def _negotiate(reader: Reader, admitted: bool) -> Parser:
     version, count = yield from reader.exactly(2)
     if version != VERSION:
         raise SocksError("bad_version")
     methods = yield from reader.exactly(count)
-    if USERNAME_PASSWORD not in methods:
+    if USERNAME_PASSWORD in methods:
+        yield _CHOOSE_USERNAME_PASSWORD
+        yield from _authenticate(reader, admitted)
+    elif admitted and NO_AUTHENTICATION in methods:
+        yield _CHOOSE_NO_AUTHENTICATION
+    else:
         raise SocksError("no_acceptable_method", b"\x05\xff")
-    yield _CHOOSE_USERNAME_PASSWORD
 
+
+def _authenticate(reader: Reader, admitted: bool) -> Parser:
     version, length = yield from reader.exactly(2)
     if version != 1:
         raise SocksError("bad_auth_version", b"\x01\x01")
-    user = yield from reader.exactly(length)
-    (length,) = yield from reader.exactly(1)
-    password = yield from reader.exactly(length)
-    # RFC 1929 names no encoding; clients send UTF-8, and bytes that are not UTF-8 match nobody.
-    accepted = yield Authenticate(user.decode(errors="replace"), password.decode(errors="replace"))
-    if not accepted:
-        raise SocksError("authentication_failed", b"\x01\x01")
+    user = yield from reader.exactly(length + 1)  # and the password's length behind it
+    password = yield from reader.exactly(user[-1])
+    if length or not admitted:
+        # RFC 1929 names no encoding; clients send UTF-8, and bytes that are not UTF-8 match nobody.
+        accepted = yield Authenticate(user[:-1].decode(errors="replace"), password.decode(errors="replace"))
+        if not accepted:
+            raise SocksError("authentication_failed", b"\x01\x01")
     yield _WELCOME
 
 
-def _request(reader: Reader) -> Generator[None, None, Connect]:
+def _request(reader: Reader) -> Generator[None, None, Connect | Bind | Associate]:
     version, command, reserved, kind = yield from reader.exactly(4)
     if version != VERSION or reserved != 0:
-        raise SocksError("bad_request", _failure(1))
+        raise SocksError("bad_request", _failure(_GENERAL_FAILURE))
     if kind == IPV4:
-        host = inet_ntoa((yield from reader.exactly(4)))
-    elif kind == IPV6:
-        host = inet_ntop(AF_INET6, (yield from reader.exactly(16)))
+        raw = yield from reader.exactly(6)
+        host = inet_ntoa(raw[:4])
     elif kind == NAME:
         (length,) = yield from reader.exactly(1)
-        host = _name((yield from reader.exactly(length)))
+        raw = yield from reader.exactly(length + 2)
+        host = socks_address.name(raw[:-2]) or ""
+    elif kind == IPV6:
+        raw = yield from reader.exactly(18)
+        host = inet_ntop(AF_INET6, raw[:16])
     else:
         raise SocksError("unknown_address_type", _failure(_ADDRESS_TYPE_NOT_SUPPORTED))
-    port = int.from_bytes((yield from reader.exactly(2)), "big")
-    if command != CONNECT:
-        raise SocksError("unknown_command", _failure(_COMMAND_NOT_SUPPORTED))
-    return Connect(host, port)
+    return _command(command, host, int.from_bytes(raw[-2:], "big"))
 
 
-def _name(raw: bytes) -> str:
-    """A host name as the client sent it; resolving it is somebody else's job."""
-    if not raw or any(byte <= 0x20 or byte == 0x7F for byte in raw):
-        raise SocksError("bad_name", _failure(1))
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise SocksError("bad_name", _failure(1)) from None
+def _command(command: int, host: str, port: int) -> Connect | Bind | Associate:
+    if not host:
+        raise SocksError("bad_name", _failure(_GENERAL_FAILURE))
+    if command == CONNECT:
+        if port == 0:
+            raise SocksError("bad_port", _failure(_GENERAL_FAILURE))
+        return Connect(host, port)
+    if command == BIND:
+        return Bind(host, port)
+    if command == UDP_ASSOCIATE:
+        return Associate(host, port)
+    raise SocksError("unknown_command", _failure(_COMMAND_NOT_SUPPORTED))
 
 
 def _failure(code: int) -> bytes:
     return bytes((VERSION, code, 0, IPV4, 0, 0, 0, 0, 0, 0))
 
 
-def _granted(end: Connected) -> bytes:
-    if ":" in end.host:
-        bound = b"\x05\x00\x00\x04" + inet_pton(AF_INET6, end.host.partition("%")[0])
-    else:
-        bound = b"\x05\x00\x00\x01" + bytes(map(int, end.host.split(".")))
-    return bound + end.port.to_bytes(2, "big")
+def _granted(host: str, port: int) -> bytes:
+    return b"\x05\x00\x00" + socks_address.pack(host, port)

@@ -141,6 +141,8 @@ class Handshake:
                     case Connect():
                         self._connect(step)
                         return
+                    case _:  # Bind and Associate are not served yet
+                        step = self._parser.send(Refused(Refusal.FAILED))
         except StopIteration:
             pass
         except ProtocolError as error:

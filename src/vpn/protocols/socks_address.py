@@ -1,0 +1,40 @@
+"""Addresses as SOCKS writes them.
+
+SOCKS5's requests, replies and datagrams (RFC 1928 §4 to §7) hold ATYP ADDR PORT, where ADDR is 4 bytes
+(ATYP 1), 16 bytes (ATYP 4), or a length and a name (ATYP 3). SOCKS4a shares the rules for names.
+"""
+
+from __future__ import annotations
+
+from vpn.domain import address
+
+IPV4, NAME, IPV6 = 0x01, 0x03, 0x04
+
+_UNFIT = bytes(range(0x21)) + b"\x7f"  # spaces and control characters
+
+
+def name(raw: bytes) -> str | None:
+    """A host name as it was sent, None if it cannot be one; resolving it is somebody else's job."""
+    if not raw or len(raw.translate(None, _UNFIT)) != len(raw):
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def pack(host: str, port: int) -> bytes:
+    """ATYP ADDR PORT of an IP address in text (a scope is left out) or a name.
+
+    Raises:
+        ValueError: the name is longer than 255 bytes.
+    """
+    packed = address.pack(host.partition("%")[0])
+    if packed is None:
+        raw = host.encode()
+        packed = bytes((NAME, len(raw))) + raw
+    elif len(packed) == 4:
+        packed = b"\x01" + packed
+    else:
+        packed = b"\x04" + packed
+    return packed + port.to_bytes(2, "big")
