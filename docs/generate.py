@@ -6,12 +6,15 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import get_origin
 
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from typer.cli import app as typer_tool
 
 from vpn.cli import failures
-from vpn.settings.model import Section, Settings
+from vpn.settings.model import Settings
+from vpn.settings.values import Section, section_in
 
 DOCS = Path(__file__).parent
 _MADE = "<!-- Made by `make docs`. Change the code, not this page. -->\n\n"
@@ -73,14 +76,24 @@ log:
 
 def _settings(model: type[Section], prefix: str) -> Iterator[tuple[str, str, str]]:
     for name, field in model.model_fields.items():
-        kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from _settings(kind, f"{prefix}{name}.")
+        section = section_in(field.annotation)
+        if section is not None:
+            below = {dict: "NAME.", list: "N."}.get(get_origin(field.annotation), "")
+            if below:
+                yield f"{prefix}{name}", "empty", field.description or ""
+            yield from _settings(section, f"{prefix}{name}.{below}")
         elif name == "data_dir":
             yield name, "`/var/lib/vpn-manager` for root, else `~/.local/share/vpn-manager`", field.description or ""
         else:
-            default = f"`{field.default}`" if str(field.default) else "empty"
-            yield f"{prefix}{name}", default, field.description or ""
+            yield f"{prefix}{name}", _default(field), field.description or ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    if field.default is PydanticUndefined:  # it depends on the machine
+        return "see there"
+    return f"`{field.default}`" if field.default not in ("", None, [], {}) else "empty"
 
 
 def main() -> None:

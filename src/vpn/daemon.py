@@ -29,7 +29,6 @@ from vpn.domain.address import Endpoint
 from vpn.domain.errors import Unavailable
 from vpn.domain.inbound import Inbound
 from vpn.proxy.binding import Bound, bind
-from vpn.proxy.control import Timeouts
 from vpn.proxy.supervisor import Supervisor
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
@@ -38,6 +37,7 @@ from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import Admission, UserService
 from vpn.settings.model import Settings
+from vpn.settings.plane import egress_of, inbounds_of, setting_of
 from vpn.store.database import Database, sqlite_url
 from vpn.store.facts import FactStore
 from vpn.store.secrets import open_box, read_key
@@ -96,9 +96,8 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
     logs.configure(level="critical", format=settings.log.format)  # the command itself says what went wrong
 
     async def answer() -> tuple[int, bytes]:
-        inbounds = [_main_inbound(settings)]
         with DataDirectory(settings.data_dir, patience=1) as directory:
-            async with _build(settings, directory, inbounds) as house:
+            async with _build(settings, directory, inbounds_of(settings.proxy)) as house:
                 return await in_process.call(house.app, method, target, body)
 
     return asyncio.run(answer())
@@ -110,16 +109,18 @@ async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -
     _handle_signals(stop)
     # Ports first: if one is taken, nothing has been written yet.
     api_socket = _listen(settings.api.listen, "api.listen")
-    bound = _bind(_main_inbound(settings), settings.proxy.workers)
+    bound = _bind_all(inbounds_of(settings.proxy), settings.proxy.workers)
+    inbounds = [each.inbound for each in bound]
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
-        async with _build(settings, directory, [bound.inbound]) as house:
+        async with _build(settings, directory, inbounds) as house:
             authentication = Authentication(house.user_store)
             supervisor = Supervisor(
-                [bound],
+                bound,
                 settings.proxy.workers,
                 verify=authentication.verify,
                 on_sessions=log_sessions,
                 log=structlog.get_logger("proxy"),
+                max_connections=settings.proxy.max_connections,
             )
             house.status.watch(supervisor)
             house.snapshots.publish_to(supervisor.publish)
@@ -130,8 +131,8 @@ async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -
                 first = await _welcome(house)
                 for server in servers:
                     server.start()
-                await _announce(announce, _announcement(directory, bound.inbound, api_socket, first), house)
-                log.info("ready", proxy=str(bound.inbound.listen), workers=settings.proxy.workers)
+                await _announce(announce, _announcement(directory, inbounds, api_socket, first), house)
+                log.info("ready", proxy=[str(each.listen) for each in inbounds], workers=settings.proxy.workers)
                 await stop.wait()
                 log.info("stopping", sessions=supervisor.totals().active, drain=settings.proxy.drain_timeout)
                 await supervisor.stop(settings.proxy.drain_timeout)
@@ -155,9 +156,7 @@ async def _build(settings: Settings, directory: DataDirectory, inbounds: list[In
         facts = FactStore(database)
         await _open_secrets(directory, facts)
         user_store = UserStore(database)
-        proxy = settings.proxy
-        timeouts = Timeouts(proxy.handshake_timeout, proxy.connect_timeout, proxy.idle_timeout)
-        snapshots = Snapshots(user_store, timeouts, private_destinations=proxy.private_destinations == "allow")
+        snapshots = Snapshots(user_store, egress_of(settings.proxy))
         users = UserService(user_store, snapshots, partial(datetime.now, UTC))
         status = StatusService(user_store, inbounds)
         app = create_app(
@@ -215,26 +214,28 @@ async def _announce(announce: Callable[[Announcement], None], announcement: Anno
 
 
 def _announcement(
-    directory: DataDirectory, inbound: Inbound, api_socket: socket.socket, first: Admission | None
+    directory: DataDirectory, inbounds: list[Inbound], api_socket: socket.socket, first: Admission | None
 ) -> Announcement:
     return Announcement(
-        inbounds=[inbound],
+        inbounds=inbounds,
         api=Endpoint(*api_socket.getsockname()[:2]),
         data_directory=directory.path,
         token_file=directory.token,
-        first_links=links_for([inbound], first.user.name, first.password) if first is not None else [],
+        first_links=links_for(inbounds, first.user.name, first.password) if first is not None else [],
     )
 
 
-def _main_inbound(settings: Settings) -> Inbound:
-    return Inbound(name="main", protocol="mixed", listen=settings.proxy.listen)
-
-
-def _bind(inbound: Inbound, workers: int) -> Bound:
-    try:
-        return bind(inbound, workers)
-    except (OSError, UnicodeError) as error:
-        raise _port_trouble(inbound.listen, error, "proxy.listen") from None
+def _bind_all(inbounds: list[Inbound], workers: int) -> list[Bound]:
+    """The sockets of all inbounds, or of none."""
+    bound: list[Bound] = []
+    for inbound in inbounds:
+        try:
+            bound.append(bind(inbound, workers))
+        except (OSError, UnicodeError) as error:
+            for each in bound:
+                each.close()
+            raise _port_trouble(inbound.listen, error, setting_of(inbound.name)) from None
+    return bound
 
 
 def _listen(listen: Endpoint, setting: str) -> socket.socket:
@@ -254,9 +255,8 @@ def _listen(listen: Endpoint, setting: str) -> socket.socket:
 
 
 def _port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
-    section, _, key = setting.partition(".")
     in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-    variable = f"VPN_{section.upper()}__{key.upper()}"
+    variable = f"VPN_{setting.upper().replace('.', '__')}"
     return Unavailable(
         "cannot_listen",
         f"cannot listen on {listen}: {getattr(error, 'strerror', None) or 'not a host name'}",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from tests.support.plane import TIMEOUTS
 from vpn.api.app import create_app
 from vpn.domain.address import Endpoint
+from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
 from vpn.services.access import links_for
 from vpn.services.snapshots import Snapshots
@@ -29,7 +29,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     store = UserStore(database)
     inbounds = [Inbound("main", "mixed", Endpoint("127.0.0.1", 1080))]
     yield create_app(
-        users=UserService(store, Snapshots(store, TIMEOUTS, private_destinations=False), partial(datetime.now, UTC)),
+        users=UserService(store, Snapshots(store, Egress()), partial(datetime.now, UTC)),
         links_for=partial(links_for, inbounds),
         status=StatusService(store, inbounds),
         token=TOKEN,

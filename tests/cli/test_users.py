@@ -10,7 +10,7 @@ def test_adding_prints_what_is_needed(vpn):
     assert result.code == 0
     assert "  password  s3 cret\n" in result.out
     assert "curl -x socks5h://bob:s3%20cret@127.0.0.1:1080 https://" in result.out
-    assert "curl -p -x http://bob:s3%20cret@127.0.0.1:1080 https://" in result.out
+    assert "curl -x http://bob:s3%20cret@127.0.0.1:1080 https://" in result.out
 
 
 def test_adding_for_programs(vpn):

@@ -110,7 +110,10 @@ def test_refusals_have_their_status(why, status):
 @pytest.mark.parametrize(
     ("sent", "status", "reason"),
     [
-        (b"GET http://example.com/ HTTP/1.1\r\n\r\n", 501, "unknown_method"),
+        (b"GET /path HTTP/1.1\r\n" + basic() + b"\r\n", 400, "bad_target"),
+        (b"GET https://example.com/ HTTP/1.1\r\n" + basic() + b"\r\n", 400, "bad_target"),
+        (b"GET http://alice@example.com/ HTTP/1.1\r\n" + basic() + b"\r\n", 400, "bad_target"),
+        (b"GET http:///path HTTP/1.1\r\n" + basic() + b"\r\n", 400, "bad_target"),
         (b"CONNECT example.com:443\r\n\r\n", 400, "bad_start_line"),
         (b"CONNECT example.com:443 HTTP/2.0\r\n\r\n", 400, "bad_start_line"),
         (b"CON\x00NECT example.com:443 HTTP/1.1\r\n\r\n", 400, "bad_start_line"),

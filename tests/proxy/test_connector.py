@@ -19,6 +19,9 @@ class Names:
         self.known = {}
         self.waiting = []
 
+    def configure(self, resolving):
+        pass
+
     def resolve(self, name, done):
         if name in self.known:
             done([pack(address) for address in self.known[name]])
@@ -49,7 +52,7 @@ def reach(core, host, port):
         core.poller.turn(0.05)
     (outcome,) = outcomes
     if isinstance(outcome, Reached):
-        core.poller.close(outcome.sock)
+        core.poller.close(outcome.stream)
         core.poller.turn(0)
     return outcome
 
@@ -78,8 +81,8 @@ def test_a_server_that_speaks_first_is_not_missed(core):
         core.poller.turn(1)
         (outcome,) = outcomes
         assert outcome.unread
-        assert outcome.sock.recv(10) == b"hello"
-        core.poller.close(outcome.sock)
+        assert outcome.stream.recv(10) == b"hello"
+        core.poller.close(outcome.stream)
         core.poller.turn(0)
 
 

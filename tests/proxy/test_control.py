@@ -2,18 +2,26 @@ import msgspec
 import pytest
 
 from vpn.domain.address import Endpoint
+from vpn.domain.egress import Choice, Egress, Resolving, Route, Upstream
 from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
 from vpn.proxy import control
 
+EGRESS = Egress(
+    private_destinations=True,
+    resolving=Resolving(servers=("192.0.2.1",), hosts={"router": ("10.0.0.1",)}),
+    upstreams=(Upstream(name="paris", protocol="socks5", address=Endpoint("192.0.2.2", 1080)),),
+    routes=(Route(upstreams=(Choice("paris", 2),), destinations=("*",), users=("alice",)),),
+)
 TO_WORKER = [
-    control.Snapshot(1, [control.SnapshotUser("a", 2**62, True)], control.Timeouts(1, 2, 3), False),
-    control.Listen(0, [Inbound("main", "mixed", Endpoint("::1", 1))]),
+    control.Snapshot(1, [control.SnapshotUser("a", 2**62, True)], EGRESS),
+    control.Listen([control.Listening(3, 1, Inbound("main", "mixed", Endpoint("::1", 1)))], 10, 2.5),
     control.Verdict(1, True, 2**62),
     control.Drain(1.5),
 ]
 TO_DAEMON = [
     control.Ready(),
+    control.Listens(),
     control.Applied(7),
     control.Verify(1, "alice", "s3cret"),
     control.Report(1, 2, 3, 4, [Session("id", "main", "::1", 1, 0.5)]),

@@ -1,15 +1,31 @@
 import pytest
 
 from tests.support.plane import snapshot
+from vpn.domain.address import Endpoint
+from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
 from vpn.proxy.core import SWEEP, Core
 from vpn.proxy.poller import Poller
+
+INBOUND = Inbound("main", "mixed", Endpoint("127.0.0.1", 1))
+
+
+class Entry:
+    number = 1
+    inbound = INBOUND
+
+    def give_place(self):
+        pass
+
+
+ENTRY = Entry()
 
 
 class Connection:
     def __init__(self, core, user, deadline=1e9):
         self.core = core
         self.session = Session(core.next_session_id(), "main", "192.0.2.1", 1, 0.0, user=user)
+        self.entry = ENTRY
         self.deadline = deadline
         self.ending = ""
         core.connections.add(self)

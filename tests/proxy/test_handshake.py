@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.plane import login, read_all, read_exactly, snapshot
 from tests.support.servers import echo, tcp_server, unused_port
-from vpn.proxy.control import Timeouts
+from vpn.domain.inbound import Timeouts
 
 HASTY = Timeouts(handshake=0.3, connect=0.3, idle=30)
 
@@ -49,14 +49,6 @@ def test_the_bound_address_is_the_outgoing_sockets_own(plane):
         reply = read_exactly(client, 10)
         read_all(client)
     assert (socket.inet_ntoa(reply[4:8]), int.from_bytes(reply[8:], "big")) == seen[0]
-
-
-@pytest.mark.parametrize("command", [b"\x02", b"\x03"])
-def test_bind_and_associate_are_refused(plane, command):
-    with plane.connect() as client:
-        login(client)
-        client.sendall(b"\x05" + command + request(1)[2:])
-        assert read_all(client) == b"\x05\x01\x00\x01" + bytes(6)
 
 
 def test_http_connect_with_early_bytes(plane):
@@ -117,7 +109,7 @@ def test_an_unknown_protocol_is_closed_without_a_word(plane):
 
 @pytest.mark.parametrize("said", [b"", b"\x05", b"\x05\x01\x02\x01\x05ali", b"CONNECT x:1 HTTP/1.1\r\n"])
 def test_who_says_too_little_is_dropped(plane, said):
-    plane.do(lambda: plane.core.apply(snapshot(2, timeouts=HASTY)) or True)
+    plane.amend(timeouts=HASTY)
     with plane.connect() as client:
         client.sendall(said)
         read_all(client)
@@ -126,7 +118,7 @@ def test_who_says_too_little_is_dropped(plane, said):
 
 
 def test_a_destination_that_does_not_answer_is_given_up(plane, full_port):
-    plane.do(lambda: plane.core.apply(snapshot(2, timeouts=HASTY)) or True)
+    plane.amend(timeouts=HASTY)
     with plane.connect() as client:
         login(client)
         client.sendall(request(full_port))

@@ -4,15 +4,7 @@ import socket
 import pytest
 
 from tests.support.servers import echo, tcp_server
-from vpn.proxy.listener import PROTOCOLS, open_socket
-
-
-def test_mixed_tells_protocols_by_the_first_byte():
-    speakers = PROTOCOLS["mixed"]
-    assert speakers[5].protocol == "socks5"
-    assert {speakers[byte].protocol for byte in b"CGPx"} == {"http"}
-    assert 4 not in speakers
-    assert 0x16 not in speakers
+from vpn.proxy.listener import open_socket
 
 
 def test_several_workers_share_a_port_and_strangers_do_not_take_it():
@@ -55,6 +47,7 @@ def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(plane):
         for client in clients:
             client.settimeout(5)
             client.connect(("127.0.0.1", plane.port))
+            client.sendall(b"\x05")
         plane.until(lambda: bool(plane.logs))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -65,7 +58,7 @@ def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(plane):
 
 
 def test_a_closed_listener_refuses(plane):
-    plane.do(lambda: plane.listener.close() or True)
-    plane.until(lambda: plane.listener._sock.fileno() < 0)
+    plane.do(lambda: plane.listeners[0].close() or True)
+    plane.until(lambda: plane.listeners[0]._sock.fileno() < 0)
     with pytest.raises(ConnectionRefusedError):
         plane.connect()

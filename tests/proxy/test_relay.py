@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.plane import read_all, read_exactly, snapshot
 from tests.support.servers import after_the_end, echo, hold, reset, tcp_server
-from vpn.proxy.control import Timeouts
+from vpn.domain.inbound import Timeouts
+from vpn.proxy.pipes import SIZE
 
 MIB = 1024 * 1024
 
@@ -66,7 +67,7 @@ def test_a_reader_who_comes_late_gets_everything_though_no_end_of_stream_follows
         with pytest.raises(TimeoutError):
             while True:
                 sent += client.send(bytes(64 * 1024))
-        assert plane.do(lambda: all(each._up.pending for each in plane.core.connections))
+        assert plane.do(lambda: all(each._up.pending or each._up.pipe for each in plane.core.connections))
         client.settimeout(10)
         full.set()
         assert read_exactly(client, 6) == b"thanks"
@@ -77,8 +78,8 @@ def test_a_reader_who_does_not_read_holds_the_sender_back(plane):
         client.settimeout(0.3)
         with pytest.raises(TimeoutError):
             client.sendall(bytes(256 * MIB))
-        held = plane.do(lambda: sum(len(each._up.pending) for each in plane.core.connections))
-        assert 0 < held <= len(plane.core.buffer)
+        held = plane.do(lambda: [(len(each._up.pending), each._up.pipe) for each in plane.core.connections])
+        assert all(0 < (pipe.filled if pipe else pending) <= SIZE for pending, pipe in held)
 
 
 def test_a_reset_is_passed_on_as_a_reset(plane):
@@ -145,7 +146,7 @@ def test_urgent_data_is_passed_on_in_its_place_and_holds_nothing_up(plane):
 
 
 def test_a_silent_tunnel_is_closed_and_a_busy_one_is_not(plane):
-    plane.do(lambda: plane.core.apply(snapshot(2, timeouts=Timeouts(5, 5, 1.2))) or True)
+    plane.amend(timeouts=Timeouts(idle=1.2))
     with tcp_server(echo) as port, plane.tunnel(port) as silent, plane.tunnel(port) as busy:
         silent.settimeout(0.2)
         ended = False

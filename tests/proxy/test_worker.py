@@ -1,5 +1,6 @@
 """A real worker process, with the test as its daemon."""
 
+import os
 import select
 import socket
 import subprocess
@@ -10,9 +11,16 @@ import pytest
 from tests.support.plane import login, read_exactly, snapshot
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
+from vpn.proxy import limits
 from vpn.proxy.channel import Channel
-from vpn.proxy.control import Applied, Drain, Listen, Ready, Report, ToDaemon, Verdict, Verify
+from vpn.proxy.control import Applied, Drain, Listen, Listening, Ready, Report, ToDaemon, Verdict, Verify
 from vpn.proxy.listener import open_socket
+
+
+def listen(*ports):
+    """Serve inbounds on these ports, whose numbers are the ports."""
+    inbounds = [Inbound(f"inbound{port}", "mixed", Endpoint("127.0.0.1", port)) for port in ports]
+    return Listen([Listening(each.listen.port, 1, each) for each in inbounds], 0, 0.1)
 
 
 class Process:
@@ -24,9 +32,11 @@ class Process:
         self.channel = Channel(
             ours, ToDaemon, receive=self.messages.append, closed=self.closed, want_write=lambda wanted: None
         )
-        command = [sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno())]
-        self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
+        memory = limits.create(1)
+        command = [sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno()), str(memory), "0"]
+        self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(), memory))
         theirs.close()
+        os.close(memory)
 
     def closed(self):
         self.gone = True
@@ -34,7 +44,7 @@ class Process:
     def listen(self):
         sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
         port = sock.getsockname()[1]
-        self.channel.send(Listen(0, [Inbound("main", "mixed", Endpoint("127.0.0.1", port))]), [sock.fileno()])
+        self.channel.send(listen(port), [sock.fileno()])
         self.channel.send(snapshot())
         sock.close()
         return port
@@ -79,8 +89,7 @@ def test_it_applies_listens_asks_reports_and_drains(worker):
 
 def test_it_does_not_accept_before_it_has_a_snapshot(worker):
     sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
-    inbound = Inbound("main", "mixed", Endpoint("127.0.0.1", sock.getsockname()[1]))
-    worker.channel.send(Listen(0, [inbound]), [sock.fileno()])
+    worker.channel.send(listen(sock.getsockname()[1]), [sock.fileno()])
     with socket.create_connection(sock.getsockname(), timeout=5) as client:
         sock.close()
         client.sendall(b"\x05\x01\x02")

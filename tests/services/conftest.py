@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.plane import TIMEOUTS
+from vpn.domain.egress import Egress
 from vpn.services.snapshots import Snapshots
 from vpn.services.users import UserService
 from vpn.store.database import Database, sqlite_url
@@ -22,7 +22,7 @@ async def store(tmp_path: Path) -> AsyncIterator[UserStore]:
 
 @pytest.fixture
 def snapshots(store: UserStore) -> Snapshots:
-    return Snapshots(store, TIMEOUTS, private_destinations=False)
+    return Snapshots(store, Egress())
 
 
 @pytest.fixture

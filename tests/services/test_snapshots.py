@@ -57,4 +57,4 @@ async def test_a_snapshot_holds_no_hash(snapshots, users):
     snapshot = await snapshots.build()
     assert user.password_hash not in repr(snapshot)
     assert [(each.name, each.enabled) for each in snapshot.users] == [("alice", True)]
-    assert not snapshot.private_destinations
+    assert not snapshot.egress.private_destinations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,10 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from vpn.domain.address import Endpoint
-from vpn.domain.inbound import Inbound
+from vpn.domain.egress import Egress
+from vpn.domain.inbound import Inbound, Timeouts
 from vpn.domain.session import Session
-from vpn.proxy.control import Log, Message, Snapshot, SnapshotUser, Timeouts, Verdict, Verify
+from vpn.proxy import limits
+from vpn.proxy.control import Log, Message, Snapshot, SnapshotUser, Verdict, Verify
 from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
 from vpn.proxy.listener import Listener, open_socket
 from vpn.proxy.poller import Poller
 
@@ -20,17 +24,17 @@ PASSWORD = "s3cret"
 TIMEOUTS = Timeouts(handshake=5, connect=5, idle=30)
 
 
-def snapshot(version: int = 1, *, users: dict[str, bool] | None = None, **fields: Any) -> Snapshot:
-    """A snapshot with these users, enabled or not."""
+def snapshot(version: int = 1, *, users: dict[str, bool] | None = None, **egress: Any) -> Snapshot:
+    """A snapshot with these users, enabled or not, and fields of `Egress`."""
     enabled = {"alice": True, "bob": True} if users is None else users
     known = [SnapshotUser(name, 1, state) for name, state in enabled.items()]
-    return Snapshot(**{"version": version, "users": known, "timeouts": TIMEOUTS, "private_destinations": True} | fields)
+    return Snapshot(version=version, users=known, egress=Egress(**{"private_destinations": True} | egress))
 
 
 class Plane:
     """One worker's insides. Everyone's password is `PASSWORD`."""
 
-    def __init__(self) -> None:
+    def __init__(self, **inbound: Any) -> None:
         self.errors: list[Exception] = []
         self.logs: list[Log] = []
         self.verified: list[Verify] = []
@@ -38,13 +42,37 @@ class Plane:
         self.poller = Poller(self.errors.append)
         self.core = Core(self.poller, self._receive)
         self.core.apply(snapshot())
-        sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
-        self.port = sock.getsockname()[1]
-        self.listener = Listener(self.core, sock, Inbound("main", "mixed", Endpoint("127.0.0.1", self.port)))
+        self._memory = limits.create(1)
+        self.counters = limits.Counters(self._memory)
+        self.listeners: list[Listener] = []
+        self.port = self._open(inbound)
         self._wake, self._woken = socket.socketpair()
         self._calls: list[Callable[[], None]] = []
         self.poller.register(self._woken.fileno(), self._on_wake, 1)
         self._thread = threading.Thread(target=self.poller.run, daemon=True)
+
+    def _open(self, fields: dict[str, Any], max_connections: int = 0) -> int:
+        number = len(self.listeners) + 1
+        sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
+        port: int = sock.getsockname()[1]
+        self.listeners.append(Listener(self.core, sock, self._entry(number, port, fields, max_connections)))
+        return port
+
+    def _entry(self, number: int, port: int, fields: dict[str, Any], max_connections: int) -> Entry:
+        name = "main" if number == 1 else f"inbound{number}"
+        made = {"name": name, "protocol": "mixed", "timeouts": TIMEOUTS} | fields
+        inbound = Inbound(listen=Endpoint("127.0.0.1", port), **made)
+        everything = self.counters.column(limits.EVERYTHING, max_connections)
+        return Entry(number, inbound, everything, self.counters.column(number, inbound.max_connections))
+
+    def open(self, *, max_connections: int = 0, **inbound: Any) -> int:
+        """Another inbound; returns its port."""
+        return int(self.do(lambda: self._open(inbound, max_connections)))
+
+    def amend(self, *, max_connections: int = 0, **inbound: Any) -> None:
+        """Serve the first inbound in another way from now on."""
+        entry = self._entry(1, self.port, inbound, max_connections)
+        self.do(lambda: self.listeners[0].serve(entry))
 
     def _receive(self, message: Message) -> None:
         if isinstance(message, Log):
@@ -111,7 +139,8 @@ class Plane:
         return client
 
     def _finish(self) -> bool:
-        self.listener.close()
+        for listener in self.listeners:
+            listener.close()
         for connection in list(self.core.connections):
             connection.cut("end of the test")
         self.poller.stop()
@@ -127,6 +156,10 @@ class Plane:
         for sock in (self._wake, self._woken):
             sock.close()
         self.core.resolver.close()
+        self.core.pipes.close()
+        self.core = None  # type: ignore[assignment] # it holds places of the memory
+        self.listeners.clear()
+        os.close(self._memory)
 
 
 def login(client: socket.socket, user: str = "alice", password: str = PASSWORD) -> None:
@@ -157,8 +190,8 @@ def read_all(sock: socket.socket) -> bytes:
 
 
 @contextmanager
-def running_plane() -> Iterator[Plane]:
-    """A plane whose handlers must not let an exception through."""
-    with Plane() as plane:
+def running_plane(**inbound: Any) -> Iterator[Plane]:
+    """A plane with an inbound like this, whose handlers must not let an exception through."""
+    with Plane(**inbound) as plane:
         yield plane
     assert plane.errors == []

@@ -119,8 +119,8 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def curl_line(link: str) -> str:
-    """What to paste to try a link. `-p` has curl tunnel through an HTTP proxy to http:// pages too."""
-    return f"curl {'-p ' if link.startswith('http') else ''}-x {link} https://example.com/"
+    """What to paste to try a link."""
+    return f"curl -x {link} https://example.com/"
 
 
 def moment(timestamp: str) -> str:

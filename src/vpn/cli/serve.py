@@ -16,7 +16,7 @@ from vpn.cli.output import curl_line
 if TYPE_CHECKING:
     from vpn.daemon import Announcement
 
-_SPOKEN = {"mixed": "SOCKS5 and HTTP proxy"}
+_SPOKEN = {"mixed": "SOCKS and HTTP proxy", "socks": "SOCKS proxy", "http": "HTTP proxy"}
 
 
 def serve(
@@ -55,7 +55,7 @@ def announce(announcement: Announcement) -> None:
     api = f"http://{announcement.api}"
     print(f"\nvpn-manager {__version__} is serving\n")
     for inbound in announcement.inbounds:
-        print(f"  {_SPOKEN[inbound.protocol]:22} {inbound.listen}")
+        print(f"  {_SPOKEN[inbound.protocol]:22} {inbound.listen}{' (TLS)' if inbound.tls else ''}")
     print(f"  {'API':22} {api}")
     print(f"  {'API docs':22} {api}/docs")
     print(f"  {'API token':22} {announcement.token_file}")

@@ -33,3 +33,8 @@ class Session(msgspec.Struct, gc=False):
     bytes_sent: int = 0
     bytes_received: int = 0
     ended: float = 0.0
+    packets_sent: int = 0
+    """Datagrams, of UDP associations only."""
+    packets_received: int = 0
+    upstream: str = ""
+    """The parent proxy it went through; empty: none."""

@@ -1,6 +1,7 @@
 """Proxy URLs as curl and most other clients take them: ``scheme://user:password@host:port``.
 
-``socks5h`` lets the proxy resolve names, ``socks5`` resolves them at the client, ``http`` is an HTTP proxy.
+``socks5h`` lets the proxy resolve names, ``socks5`` resolves them at the client, ``http`` is an HTTP proxy,
+``https`` one in TLS.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import msgspec
 
 from vpn.domain.errors import Invalid
 
-SCHEMES = ("socks5h", "socks5", "http")
+SCHEMES = ("socks5h", "socks5", "http", "https")
 
 
 class ProxyLink(msgspec.Struct, frozen=True):

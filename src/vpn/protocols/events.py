@@ -44,6 +44,26 @@ class Connect(msgspec.Struct, frozen=True, gc=False):
     port: int
 
 
+class Forward(msgspec.Struct, frozen=True, gc=False):
+    """Open a connection, or take one that is there already, and send this HTTP request. Answered as `Connect`."""
+
+    host: str
+    port: int
+    method: str
+    head: bytes
+    """The request for the destination, up to its body."""
+    length: int
+    """Bytes of body; `CHUNKED` if it comes in chunks."""
+    old: bool
+    """Whether the client speaks HTTP/1.0, which knows no chunks."""
+    keep: bool
+    """Whether the client wants to send another request afterwards."""
+
+
+CHUNKED = -1
+UNTIL_END = -2
+
+
 class Bind(msgspec.Struct, frozen=True, gc=False):
     """Wait for one TCP connection from this host (0.0.0.0 or ::: from anybody). Answered with `Bound` or `Refused`.
 
@@ -91,6 +111,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     why: Refusal
 
 
-Step = Send | Authenticate | Connect | Bind | Associate | Accept | None
+Question = Authenticate | Connect | Forward | Bind | Associate | Accept
+Step = Send | Question | None
 Answer = bool | Connected | Bound | Refused | None
 Parser = Generator[Step, Answer, None]

@@ -15,10 +15,12 @@ class Reader:
     Parsers take bytes with ``yield from reader.exactly(n)``; each bare ``yield`` inside means "feed me".
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "ended")
 
     def __init__(self, data: bytes = b"") -> None:
         self._buffer = data
+        self.ended = False
+        """Whether nothing more will be fed."""
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
@@ -30,6 +32,14 @@ class Reader:
             yield
         taken = self._buffer[:count]
         self._buffer = self._buffer[count:]
+        return taken
+
+    def some(self, most: int) -> Generator[None, None, bytes]:
+        """Take what there is, at least one byte and at most `most`; nothing only at the end of the stream."""
+        while not self._buffer and not self.ended:
+            yield
+        taken = self._buffer[:most]
+        self._buffer = self._buffer[most:]
         return taken
 
     def until(self, delimiter: bytes, limit: int) -> Generator[None, None, bytes]:

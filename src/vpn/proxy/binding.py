@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from vpn.domain.inbound import Inbound
+from vpn.proxy.control import Listening
 from vpn.proxy.listener import open_socket
 
 
-class Bound(NamedTuple):
-    """An inbound with one listening socket for each worker."""
+class Bound:
+    """An inbound with one listening socket for each worker.
 
-    inbound: Inbound
-    sockets: list[socket.socket]
+    Args:
+        wanted: the inbound as it was asked for; in `inbound` the port is the real one.
+    """
+
+    def __init__(self, wanted: Inbound, sockets: list[socket.socket]) -> None:
+        self.sockets = sockets
+        self.number = 0
+        """Tells the sockets from all that were opened before."""
+        self.column = 0
+        self._endpoint = wanted.listen._replace(host=sockets[0].getsockname()[0], port=sockets[0].getsockname()[1])
+        self.amend(wanted)
+
+    def amend(self, wanted: Inbound) -> None:
+        """The same sockets, served in another way."""
+        self.wanted = wanted
+        self.inbound = msgspec.structs.replace(wanted, listen=self._endpoint)
+
+    def listening(self) -> Listening:
+        """What workers are told."""
+        return Listening(self.number, self.column, self.inbound)
+
+    def close(self) -> None:
+        """Close our copies of the sockets."""
+        for sock in self.sockets:
+            sock.close()
 
 
 def bind(inbound: Inbound, workers: int) -> Bound:
@@ -32,14 +56,13 @@ def bind(inbound: Inbound, workers: int) -> Bound:
     sockets: list[socket.socket] = []
     try:
         for _ in range(workers):
-            sockets.append(open_socket((host, port), family))
+            sockets.append(open_socket((host, port), family, inbound.keepalive))
             port = sockets[0].getsockname()[1]
     except OSError:
         for sock in sockets:
             sock.close()
         raise
-    bound = inbound.listen._replace(host=sockets[0].getsockname()[0], port=port)
-    return Bound(msgspec.structs.replace(inbound, listen=bound), sockets)
+    return Bound(inbound, sockets)
 
 
 def _refuse_taken_port(address: Any, family: int) -> None:

@@ -7,7 +7,9 @@ and offers `want_write`, by which the channel asks to be told when the socket ta
 from __future__ import annotations
 
 import array
+import os
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -21,6 +23,21 @@ _HEADER = 4  # bytes of length, big-endian
 _CHUNK = 256 * 1024
 _MOST_DESCRIPTORS = 253  # SCM_MAX_FD of Linux
 _encoder = msgspec.msgpack.Encoder()
+
+
+class _Frame:
+    """One message on its way, as far as it has not been sent."""
+
+    __slots__ = ("data", "descriptors")
+
+    def __init__(self, data: memoryview, descriptors: list[int]) -> None:
+        self.data = data
+        self.descriptors = descriptors
+
+    def close_descriptors(self) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.descriptors = []
 
 
 class Channel(Generic[Incoming]):
@@ -49,7 +66,7 @@ class Channel(Generic[Incoming]):
         self._closed = closed
         self._want_write = want_write
         self._input = bytearray()
-        self._output = bytearray()
+        self._output: deque[_Frame] = deque()
         self._descriptors: list[int] = []
         self._open = True
 
@@ -59,28 +76,23 @@ class Channel(Generic[Incoming]):
 
     @property
     def backlog(self) -> int:
-        """Bytes that wait for the other end to read."""
+        """Messages that wait for the other end to read."""
         return len(self._output)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Send a message, now or as soon as the socket takes it; without effect once the other end is gone.
 
+        The descriptors are the caller's to close, at any time.
+
         Raises:
-            OSError: descriptors could not be sent.
+            OSError: the descriptors are none, or there are too many open.
         """
         if not self._open:
             return
         body = _encoder.encode(message)
-        frame = len(body).to_bytes(_HEADER, "big") + body
-        if descriptors:
-            # Descriptors ride on the first byte of their frame, so they cannot wait behind other bytes.
-            assert not self._output, "descriptors can be sent only while nothing waits"
-            rights = array.array("i", descriptors)
-            sent = self._sock.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-            frame = frame[sent:]
-        waiting = bool(self._output)
-        self._output += frame
-        if not waiting:
+        copies = [os.dup(descriptor) for descriptor in descriptors]
+        self._output.append(_Frame(memoryview(len(body).to_bytes(_HEADER, "big") + body), copies))
+        if len(self._output) == 1:
             self._flush()
             if self._output:
                 self._want_write(True)
@@ -115,6 +127,7 @@ class Channel(Generic[Incoming]):
     def close(self) -> None:
         """Close this end, without calling `closed`."""
         self._open = False
+        self._forget_output()
         self._sock.close()
 
     def _deliver(self) -> None:
@@ -132,12 +145,27 @@ class Channel(Generic[Incoming]):
     def _flush(self) -> None:
         try:
             while self._output:
-                sent = self._sock.send(self._output)
-                del self._output[:sent]
+                self._send_some(self._output[0])
         except BlockingIOError:
             pass
         except ConnectionError:
-            self._output.clear()  # the end of the other side arrives at on_readable
+            self._forget_output()  # the end of the other side arrives at on_readable
+
+    def _send_some(self, frame: _Frame) -> None:
+        if frame.descriptors:  # they ride on the first byte of their frame
+            rights = array.array("i", frame.descriptors)
+            sent = self._sock.sendmsg([frame.data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            frame.close_descriptors()
+        else:
+            sent = self._sock.send(frame.data)
+        frame.data = frame.data[sent:]
+        if not frame.data:
+            self._output.popleft()
+
+    def _forget_output(self) -> None:
+        for frame in self._output:
+            frame.close_descriptors()
+        self._output.clear()
 
     def _hang_up(self) -> None:
         if self._open:

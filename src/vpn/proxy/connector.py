@@ -11,13 +11,16 @@ import errno
 import socket
 from collections.abc import Callable
 from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from vpn.domain.address import pack, special_kind, unpack
 from vpn.protocols.events import Refusal
-from vpn.proxy.core import Core
 from vpn.proxy.poller import EDGE, HANGUP, READ, WRITE, Timer
+
+if TYPE_CHECKING:
+    from vpn.proxy.core import Core
 
 STAGGER = 0.25  # seconds, RFC 8305 §5
 MOST_ATTEMPTS = 8  # addresses of one name that are tried
@@ -42,13 +45,21 @@ def interleaved(addresses: list[bytes]) -> list[bytes]:
     return [address for turn in turns for address in turn if address is not None]
 
 
+def forbidden(core: Core, packed: bytes) -> str:
+    """Why nobody may reach this address, e.g. ``private_destination``; empty: it is open."""
+    if core.outgoing.private_destinations:
+        return ""
+    kind = special_kind(packed)
+    return f"{kind}_destination".replace("-", "_") if kind else ""
+
+
 class Reached(msgspec.Struct, frozen=True):
-    """A connected socket, registered with the poller; the caller owns it.
+    """A connected stream (vpn.proxy.stream), registered with the poller; the caller owns it.
 
     `unread`: it may hold bytes already, of which no event will tell again.
     """
 
-    sock: socket.SocketType
+    stream: Any
     address: str
     unread: bool
 
@@ -97,12 +108,11 @@ class Connector:
         if not addresses:
             self._finish(Unreached(Refusal.NAME_NOT_FOUND, ""))
             return
-        if not self._core.private_destinations:
-            kinds = [special_kind(address) for address in addresses]
-            addresses = [address for address, kind in zip(addresses, kinds, strict=True) if kind is None]
-            if not addresses:
-                self._finish(Unreached(Refusal.NOT_ALLOWED, f"{kinds[0]}_destination".replace("-", "_")))
-                return
+        why = [forbidden(self._core, address) for address in addresses]
+        addresses = [address for address, kind in zip(addresses, why, strict=True) if not kind]
+        if not addresses:
+            self._finish(Unreached(Refusal.NOT_ALLOWED, why[0]))
+            return
         self._todo = [unpack(address) for address in interleaved(addresses)[:MOST_ATTEMPTS]]
         self._next()
 
@@ -143,10 +153,12 @@ class Connector:
         return True
 
     def _on_event(self, sock: socket.SocketType, mask: int) -> None:
-        if not mask & (WRITE | HANGUP):
+        if not mask & HANGUP:
+            if mask & WRITE:
+                self._won(sock, mask)
             return
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code == 0 and mask & WRITE:
+        if code == 0 and mask & WRITE:  # it was reached, and has hung up already
             self._won(sock, mask)
             return
         del self._attempts[sock]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
 
@@ -18,14 +19,6 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 
 
 # --- daemon to worker
-
-
-class Timeouts(msgspec.Struct, frozen=True):
-    """How long a client may take, in seconds."""
-
-    handshake: float
-    connect: float
-    idle: float
 
 
 class SnapshotUser(msgspec.Struct, frozen=True):
@@ -41,15 +34,28 @@ class Snapshot(Message, frozen=True):
 
     version: int
     users: list[SnapshotUser]
-    timeouts: Timeouts
-    private_destinations: bool
+    egress: Egress
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """An inbound with its listening sockets, which are told apart by `number`."""
+
+    number: int
+    column: int
+    """Where its connections are counted (vpn.proxy.limits)."""
+    inbound: Inbound
 
 
 class Listen(Message, frozen=True):
-    """Serve these inbounds. One listening socket per inbound travels with this message, in this order."""
+    """Serve these inbounds, and no others.
 
-    worker: int
-    inbounds: list[Inbound]
+    With this message travel the sockets of those numbers that are new to the worker, in their order. Clients
+    of an inbound that is gone have `drain` seconds to end.
+    """
+
+    listening: list[Listening]
+    max_connections: int
+    drain: float
 
 
 class Verdict(Message, frozen=True):
@@ -70,7 +76,11 @@ class Drain(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """The worker listens."""
+    """The worker listens, for the first time."""
+
+
+class Listens(Message, frozen=True):
+    """The worker does what a later `Listen` says. One for each, in their order."""
 
 
 class Applied(Message, frozen=True):
@@ -109,4 +119,4 @@ class Log(Message, frozen=True):
 
 
 ToWorker = Snapshot | Listen | Verdict | Drain
-ToDaemon = Ready | Applied | Verify | Report | Log
+ToDaemon = Ready | Listens | Applied | Verify | Report | Log

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from vpn.domain.session import Session
-from vpn.proxy.control import Log, Report, Snapshot, Timeouts, Verify
+from vpn.proxy.control import Log, Report, Snapshot, Verify
 from vpn.proxy.credentials import Credentials
+from vpn.proxy.entry import Entry
+from vpn.proxy.outgoing import Outgoing
+from vpn.proxy.pipes import Pipes
 from vpn.proxy.poller import Poller
 from vpn.proxy.resolver import Resolver
 
 SWEEP = 0.5  # seconds between two looks at who has been too slow
+QUIET = 10.0  # seconds without another line of the same kind
 BUFFER = 256 * 1024  # bytes; one for all tunnels of the worker, empty between two events
 
 
@@ -20,6 +24,7 @@ class Connection(Protocol):
     """A client's connection in whichever phase it is."""
 
     session: Session
+    entry: Entry
     deadline: float
     """On the poller's clock; when it has passed, `expire` is called."""
 
@@ -41,13 +46,14 @@ class Core:
         self.poller = poller
         self.resolver = Resolver(poller)
         self.credentials = Credentials(send)
-        self.timeouts = Timeouts(handshake=10, connect=10, idle=600)
-        self.private_destinations = False
+        self.outgoing = Outgoing(self)
         self.connections: set[Connection] = set()
+        self.pipes = Pipes()
         self.buffer = bytearray(BUFFER)
         self.view = memoryview(self.buffer)
         self._send = send
         self._ended: list[Session] = []
+        self._quiet_until: dict[str, float] = {}
         self._count = 0
         self._bytes_sent = 0
         self._bytes_received = 0
@@ -59,6 +65,12 @@ class Core:
         """Write a line to the daemon's log."""
         self._send(Log(level, event, fields))
 
+    def log_rarely(self, event: str, **fields: Any) -> None:
+        """Write a line that clients can cause, at most one in ten seconds of each kind."""
+        if self._quiet_until.get(event, 0) <= self.poller.now:
+            self._quiet_until[event] = self.poller.now + QUIET
+            self.log("info", event, **fields)
+
     def next_session_id(self) -> str:
         """An identifier that no other session has."""
         self._count += 1
@@ -67,17 +79,36 @@ class Core:
     def apply(self, snapshot: Snapshot) -> None:
         """Work from this snapshot from now on, and cut what it forbids."""
         self.credentials.replace_users(snapshot.users)
-        self.timeouts = snapshot.timeouts
-        self.private_destinations = snapshot.private_destinations
+        self.outgoing.configure(snapshot.egress)
+        self.resolver.configure(snapshot.egress.resolving)
         for connection in list(self.connections):
             user = connection.session.user
-            if user and not self.credentials.allowed(user):
+            if user and not self._may_stay(user, connection.entry):
                 connection.cut("user_disabled")
 
+    def _may_stay(self, user: str, entry: Entry) -> bool:
+        if self.credentials.allowed(user):
+            return True
+        return user == entry.inbound.anonymous_user and not self.credentials.known(user)
+
+    def cut_inbound(self, number: int) -> None:
+        """Close what came in by listening sockets that are no more."""
+        for connection in [each for each in self.connections if each.entry.number == number]:
+            connection.cut("inbound_removed")
+
     def end(self, connection: Connection) -> None:
-        """A connection is over; its session is complete."""
+        """A client is gone; its last session is complete."""
         self.connections.discard(connection)
-        session = connection.session
+        connection.entry.give_place()
+        self.book(connection.session)
+
+    def leave(self, connection: Connection) -> None:
+        """A client is gone, and was between two sessions."""
+        self.connections.discard(connection)
+        connection.entry.give_place()
+
+    def book(self, session: Session) -> None:
+        """A session is complete."""
         self._bytes_sent += session.bytes_sent
         self._bytes_received += session.bytes_received
         self._ended.append(session)

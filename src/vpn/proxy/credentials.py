@@ -38,6 +38,10 @@ class Credentials:
         """Work from these users from now on."""
         self._users = {canonical(user.name): user for user in users}
 
+    def known(self, name: str) -> bool:
+        """Whether a user bears this name."""
+        return canonical(name) in self._users
+
     def allowed(self, name: str) -> bool:
         """Whether this user exists and is enabled."""
         user = self._users.get(canonical(name))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from functools import partial
 
 from vpn.domain.session import Session
 from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
 from vpn.proxy.poller import EDGE, READ
+from vpn.proxy.stream import DONTWAIT, Stream
 
 FAREWELL = 2.0  # seconds a refused client has for reading its reply
 
@@ -20,16 +21,17 @@ class Farewell:
     what the client still sends is read and thrown away, for two seconds at most.
     """
 
-    __slots__ = ("_core", "_sock", "deadline", "session")
+    __slots__ = ("_core", "_stream", "deadline", "entry", "session")
 
-    def __init__(self, core: Core, sock: socket.SocketType, session: Session) -> None:
+    def __init__(self, core: Core, stream: Stream, session: Session, entry: Entry) -> None:
         self._core = core
-        self._sock = sock
+        self._stream = stream
         self.session = session
+        self.entry = entry
         self.deadline = core.poller.now + FAREWELL
-        session.ended = time.time()
+        session.ended = session.ended or time.time()
         core.connections.add(self)
-        core.poller.hand_over(sock.fileno(), self._on_event)
+        core.poller.hand_over(stream.fileno(), self._on_event)
         core.poller.soon(partial(self._on_event, 0))  # what is there already is not told again
 
     def expire(self) -> None:
@@ -43,8 +45,8 @@ class Farewell:
     def _on_event(self, mask: int) -> None:
         try:
             # One buffer per event: a client that keeps sending is answered by the deadline.
-            if self._sock.recv_into(self._core.buffer):
-                self._core.poller.modify(self._sock.fileno(), READ | EDGE)
+            if self._stream.recv_into(self._core.buffer, 0, DONTWAIT):
+                self._core.poller.modify(self._stream.fileno(), READ | EDGE)
                 return
         except BlockingIOError:
             return
@@ -54,5 +56,5 @@ class Farewell:
 
     def _end(self) -> None:
         if self in self._core.connections:
-            self._core.poller.close(self._sock)
+            self._core.poller.close(self._stream)
             self._core.end(self)

@@ -8,77 +8,131 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from select import EPOLLRDHUP
+from typing import Protocol, assert_never
 
 from vpn.domain.session import Session, Status
 from vpn.protocols.errors import ProtocolError
-from vpn.protocols.events import Answer, Authenticate, Connect, Connected, Parser, Refusal, Refused, Send
+from vpn.protocols.events import (
+    Accept,
+    Answer,
+    Associate,
+    Authenticate,
+    Bind,
+    Bound,
+    Connect,
+    Connected,
+    Forward,
+    Parser,
+    Question,
+    Refusal,
+    Refused,
+    Send,
+)
 from vpn.protocols.reader import Reader
-from vpn.proxy.connector import Connector, Outcome, Reached
+from vpn.proxy.association import Association
+from vpn.proxy.binder import Binder
+from vpn.proxy.connector import Outcome, Reached, Unreached
 from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
+from vpn.proxy.exchange import Exchange
 from vpn.proxy.farewell import Farewell
+from vpn.proxy.kept import Kept
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ
 from vpn.proxy.relay import Relay
+from vpn.proxy.stream import DONTWAIT, Stream
 
 CHUNK = 4096  # bytes read at a time while the handshake lasts
 _BURST = 4  # such reads before the others have their turn
 
 
-class Speaker(NamedTuple):
-    """A protocol that an inbound speaks: its name and its parser."""
+class Pending(Protocol):
+    """What a client waits for."""
 
-    protocol: str
-    parse: Callable[[Reader], Parser]
-
-
-Speakers = dict[int, Speaker]
-"""Which protocol a first byte belongs to."""
+    def cancel(self) -> None:
+        """Forget it."""
 
 
 class Handshake:
-    """One client that has no tunnel yet."""
+    """One client that has no tunnel yet. Its stream is registered with the poller by `start`.
+
+    Args:
+        user: who the client is without credentials; empty: it needs some.
+        kept: the connection that the client's last HTTP request went over.
+        first: whether this is the client's first request on this connection.
+    """
 
     __slots__ = (
-        "_connector",
+        "_connect_to",
         "_core",
+        "_first",
+        "_kept",
         "_parser",
+        "_pending",
         "_reader",
-        "_sock",
-        "_speakers",
+        "_stream",
         "_unread",
+        "_user",
         "_waiting",
         "deadline",
+        "entry",
         "session",
     )
 
-    def __init__(self, core: Core, sock: socket.SocketType, session: Session, speakers: Speakers) -> None:
+    def __init__(
+        self,
+        core: Core,
+        stream: Stream,
+        session: Session,
+        entry: Entry,
+        user: str = "",
+        kept: Kept | None = None,
+        *,
+        first: bool = True,
+    ) -> None:
         self._core = core
-        self._sock = sock
+        self._stream = stream
         self.session = session
-        self._speakers = speakers
+        self.entry = entry
+        self._user = user
+        self._kept = kept
+        self._first = first
         self._reader = Reader()
         self._parser: Parser | None = None
-        self._connector: Connector | None = None
+        self._pending: Pending | None = None
+        self._connect_to: Connect | Forward | None = None
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
         self._unread = False  # the kernel may hold bytes that it will not tell of again
-        self.deadline = core.poller.now + core.timeouts.handshake
+        self.deadline = core.poller.now + entry.timeouts.handshake
 
     def start(self) -> None:
-        """Listen to the client.
+        """Listen to a client that has been accepted.
 
         Raises:
             OSError: the kernel has no room for it.
         """
-        self._core.poller.register(self._sock.fileno(), self._on_event, READ | EDGE)
+        self._core.poller.register(self._stream.fileno(), self._on_event, READ | EDGE)
         self._core.connections.add(self)
+        self._read(0)
+
+    def take_over(self, early: bytes) -> None:
+        """Listen to a client that is registered already, and has sent these bytes; there may be more."""
+        self._core.poller.hand_over(self._stream.fileno(), self._on_event)
+        self._core.connections.add(self)
+        if early:
+            self._feed(early)
+        elif not self._first:
+            self.deadline = self._core.poller.now + self.entry.timeouts.request
+        if not self.session.ended and not self._waiting:
+            self._core.poller.soon(self._read_on)
 
     def expire(self) -> None:
         """The client was too slow, or the destination was."""
-        if self._connector is not None:
-            self._connector.cancel()
-            self._unreached(Refusal.TIMED_OUT, "")
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+            self._unreached(Unreached(Refusal.TIMED_OUT, ""))
         else:
             self._close("failed", "handshake_timeout")
 
@@ -89,7 +143,9 @@ class Handshake:
     def _on_event(self, mask: int) -> None:
         if self._waiting:
             self._unread = True
-            if mask & HANGUP:
+            # A client that waits for a peer (BIND) has nothing to say; one that waits for a connection may
+            # have said all it has to say.
+            if mask & HANGUP or (mask & EPOLLRDHUP and isinstance(self._pending, Binder)):
                 self._close("failed", "client_gone")
             return
         self._read(mask)
@@ -99,7 +155,7 @@ class Handshake:
             if self._waiting:
                 return
             try:
-                data = self._sock.recv(CHUNK)
+                data = self._stream.recv(CHUNK, DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
@@ -108,58 +164,83 @@ class Handshake:
             if not data:
                 self._close("failed", "client_closed")
                 return
-            self._reader.feed(data)
             # A full read, or an end of stream behind it, is not told again.
             self._unread = len(data) == CHUNK or bool(mask & ENDING)
-            self._advance(None)
-            if not self._unread or self.session.ended:
+            self._feed(data)
+            if not self._unread or self.session.ended or self not in self._core.connections:
                 return
         if not self._waiting:
             self._core.poller.soon(self._read_on)
 
+    def _feed(self, data: bytes) -> None:
+        self._reader.feed(data)
+        if self._parser is None and not self._begin():
+            return
+        self._advance(None)
+
     def _read_on(self) -> None:
         """Go on where a burst had to stop for the others' sake."""
-        if self._parser is not None and not self._waiting and not self.session.ended:
+        if not self._waiting and not self.session.ended and self in self._core.connections:
             self._read(ENDING)
+
+    def _begin(self) -> bool:
+        """The first byte tells the protocol; False if it is none of ours."""
+        if not self._first:
+            self.deadline = self._core.poller.now + self.entry.timeouts.handshake
+            self.session.id = self._core.next_session_id()
+            self.session.started = time.time()
+        speaker = self.entry.speakers.get(self._reader.peek()[0])
+        if speaker is None:
+            self._refuse(ProtocolError("unknown_protocol"))
+            return False
+        self.session.protocol = speaker.protocol
+        self.session.user = self._user
+        self._parser = speaker.parse(self._reader, admitted=bool(self._user))
+        return True
 
     def _advance(self, answer: Answer) -> None:
         """Let the parser go on until it wants bytes, or something that takes time."""
+        assert self._parser is not None
         try:
-            if self._parser is None:
-                self._parser = self._begin()
             step = self._parser.send(answer)
             while step is not None:
-                match step:
-                    case Send():
-                        self._send(step.data)
-                        step = self._parser.send(None)
-                    case Authenticate():
-                        verdict = self._authenticate(step)
-                        if verdict is None:
-                            return
-                        step = self._parser.send(verdict)
-                    case Connect():
-                        self._connect(step)
+                answer = None
+                if isinstance(step, Send):
+                    self._send(step.data)
+                else:
+                    answer = self._ask(step)
+                    if answer is None:
                         return
-                    case _:  # Bind and Associate are not served yet
-                        step = self._parser.send(Refused(Refusal.FAILED))
+                step = self._parser.send(answer)
         except StopIteration:
-            pass
+            if isinstance(self._pending, Association):
+                self._core.connections.discard(self)
+                self._pending.start()
         except ProtocolError as error:
             self._refuse(error)
         except OSError:
             self._close("failed", "client_gone")
 
-    def _begin(self) -> Parser:
-        speaker = self._speakers.get(self._reader.peek()[0])
-        if speaker is None:
-            raise ProtocolError("unknown_protocol")
-        self.session.protocol = speaker.protocol
-        return speaker.parse(self._reader)
+    def _ask(self, step: Question) -> Answer:
+        """Do what the parser asks for; None: the answer comes later."""
+        match step:
+            case Authenticate():
+                return self._authenticate(step)
+            case Associate():
+                return self._associate(step)
+            case Connect() | Forward():
+                self._connect(step)
+            case Bind():
+                self._bind(step)
+            case Accept():
+                self._accept()
+            case _:
+                assert_never(step)
+        return None
 
     def _send(self, data: bytes) -> None:
         # A reply is some hundred bytes at most: a client whose buffer does not take it reads nothing at all.
-        if self._sock.send(data) != len(data):
+        if self._stream.send(data, DONTWAIT) != len(data):
             raise BlockingIOError
 
     def _authenticate(self, step: Authenticate) -> bool | None:
@@ -186,60 +267,149 @@ class Handshake:
         if self._unread:
             self._read_on()
 
-    def _connect(self, step: Connect) -> None:
+    def _wait_for(self, seconds: float) -> None:
         self._waiting = True
+        self.deadline = self._core.poller.now + seconds
+
+    def _connect(self, step: Connect | Forward) -> None:
         self.session.host = step.host
         self.session.port = step.port
-        self.deadline = self._core.poller.now + self._core.timeouts.connect
-        self._connector = Connector(self._core, step.host, step.port, self._connected)
-        self._connector.start()
+        self._connect_to = step
+        self._wait_for(self.entry.timeouts.connect)
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            if isinstance(step, Forward) and kept.reaches(step.host, step.port, self.session.user):
+                reached = kept.take()
+                self.session.address = reached.address
+                self._exchange(step, reached, kept=True)
+                return
+            kept.close()
+        self._pending = self._core.outgoing.connect(step.host, step.port, self.session, self._connected)
 
     def _connected(self, outcome: Outcome) -> None:
-        self._connector = None
+        self._pending = None
         if not isinstance(outcome, Reached):
-            self._unreached(outcome.why, outcome.detail)
+            self._unreached(outcome)
             return
         self.session.address = outcome.address
-        local = outcome.sock.getsockname()
-        self._advance(Connected(local[0], local[1]))
+        step = self._connect_to
+        if isinstance(step, Forward):
+            self._exchange(step, outcome, kept=False)
+            return
+        local = outcome.stream.getsockname()
+        self._tunnel(Connected(local[0], local[1]), outcome)
+
+    def _tunnel(self, answer: Connected, outcome: Reached) -> None:
+        """The last word to the client, and then bytes."""
+        self._advance(answer)
         if self.session.ended:  # the welcome could not be delivered
-            self._core.poller.close(outcome.sock)
+            self._core.poller.close(outcome.stream)
             return
         self._core.connections.discard(self)
-        relay = Relay(self._core, self.session, self._sock, outcome.sock)
+        relay = Relay(self._core, self.session, self.entry, self._stream, outcome.stream)
         relay.start(self._reader.rest(), client_unread=self._unread, remote_unread=outcome.unread)
 
-    def _unreached(self, why: Refusal, detail: str) -> None:
-        self._connector = None
-        self.session.status = "rejected_by_acl" if why is Refusal.NOT_ALLOWED else "failed"
-        self.session.reason = detail or why.value
-        self._go_on(Refused(why))
+    def _exchange(self, request: Forward, outcome: Reached, *, kept: bool) -> None:
+        self._core.connections.discard(self)
+        exchange = Exchange(self._core, self.session, self.entry, self._stream, outcome, request, self._next)
+        exchange.start(self._reader.rest(), self._repeat if kept else None)
+
+    def _repeat(self, early: bytes) -> None:
+        """The kept connection was gone already: the same request on a fresh one."""
+        assert self._connect_to is not None
+        self._reader.feed(early)
+        self._core.connections.add(self)
+        self._core.poller.hand_over(self._stream.fileno(), self._on_event)
+        self._connect(self._connect_to)
+
+    def _next(self, early: bytes, kept: Kept | None) -> None:
+        """An HTTP request was answered, and the connection is kept: there may be another."""
+        before = self.session
+        session = Session("", before.inbound, before.source_host, before.source_port, time.time())
+        client = (self._core, self._stream, session, self.entry, self._user)
+        Handshake(*client, kept, first=False).take_over(early)
+
+    def _bind(self, step: Bind) -> None:
+        self.session.host = step.host
+        self.session.port = step.port
+        self._wait_for(self.entry.timeouts.bind)
+        local = self._stream.getsockname()[0]
+        self._pending = binder = Binder(self._core, step.host, local, self._bound, self._accepted)
+        binder.start()
+
+    def _bound(self, outcome: Bound | Unreached) -> None:
+        if isinstance(outcome, Unreached):
+            self._pending = None
+            self._unreached(outcome)
+        else:
+            self._advance(outcome)
+
+    def _accept(self) -> None:
+        assert isinstance(self._pending, Binder)
+        self._waiting = True
+        self._pending.accept()
+
+    def _accepted(self, outcome: Outcome) -> None:
+        self._pending = None
+        if not isinstance(outcome, Reached):
+            self._unreached(outcome)
+            return
+        self.session.address = outcome.address
+        peer = outcome.stream.getpeername()
+        self._tunnel(Connected(peer[0], peer[1]), outcome)
+
+    def _associate(self, step: Associate) -> Bound | Refused:
+        """Make the association; it begins when the client has been told."""
+        local = self._stream.getsockname()[0]
+        try:
+            association = Association(self._core, self.session, self.entry, self._stream, local, step)
+        except OSError as error:
+            self.session.reason = "no_udp_socket"
+            self._core.log("error", "no socket for an association", reason=error.strerror)
+            return Refused(Refusal.FAILED)
+        self._pending = association
+        return association.address()
+
+    def _unreached(self, outcome: Unreached) -> None:
+        self.session.status = "rejected_by_acl" if outcome.why is Refusal.NOT_ALLOWED else "failed"
+        self.session.reason = outcome.detail or outcome.why.value
+        self._go_on(Refused(outcome.why))
 
     def _refuse(self, error: ProtocolError) -> None:
         """Send the reply that the error carries, and say farewell."""
         if self.session.status == "active":
             self.session.status = "failed"
             self.session.reason = error.reason
-        self._parser = None
         if not error.reply:
             self._close(self.session.status, self.session.reason)
             return
         try:
             self._send(error.reply)
-            self._sock.shutdown(socket.SHUT_WR)
+            self._stream.shutdown(socket.SHUT_WR)
         except OSError:
             self._close(self.session.status, self.session.reason)
             return
+        self._drop_kept()
         self._core.connections.discard(self)
-        Farewell(self._core, self._sock, self.session)
+        Farewell(self._core, self._stream, self.session, self.entry)
+
+    def _drop_kept(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _close(self, status: Status, reason: str) -> None:
         if self.session.ended:
             return
-        if self._connector is not None:
-            self._connector.cancel()
+        if self._pending is not None:
+            self._pending.cancel()
+        idle = not self._first and self._parser is None
+        self._drop_kept()
         self.session.status = status
         self.session.reason = reason
         self.session.ended = time.time()
-        self._core.poller.close(self._sock)
-        self._core.end(self)
+        self._core.poller.close(self._stream)
+        if idle:
+            self._core.leave(self)  # no request, no session
+        else:
+            self._core.end(self)

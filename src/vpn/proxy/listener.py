@@ -1,34 +1,26 @@
-"""Listening sockets, and which protocols are spoken on them."""
+"""Listening sockets."""
 
 from __future__ import annotations
 
 import errno
 import select
 import socket
-import string
 import time
 
-from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
-from vpn.protocols import http1, socks5
 from vpn.proxy.core import Core
-from vpn.proxy.handshake import Handshake, Speaker, Speakers
+from vpn.proxy.entry import Entry
+from vpn.proxy.handshake import Handshake
+from vpn.proxy.stream import set_keepalive
 
 BACKLOG = 4096  # connections that may wait to be accepted
 _BATCH = 64  # connections accepted before the others have their turn
 _PAUSE = 0.25  # seconds without accepting when descriptors have run out
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-_HTTP = Speaker("http", http1.parse)
-_SOCKS5 = Speaker("socks5", socks5.parse)
-
-# Inbound protocol -> first byte -> who speaks. A new protocol is a row here.
-PROTOCOLS: dict[str, Speakers] = {
-    "mixed": {socks5.VERSION: _SOCKS5, **dict.fromkeys(string.ascii_letters.encode(), _HTTP)},
-}
+_SILENCE = 1  # seconds that the kernel keeps a client that says nothing to itself
 
 
-def open_socket(address: tuple[str, int], family: int) -> socket.socket:
+def open_socket(address: tuple[str, int], family: int, keepalive: int = 0) -> socket.socket:
     """A listening socket in a SO_REUSEPORT group, for one worker.
 
     Raises:
@@ -40,10 +32,12 @@ def open_socket(address: tuple[str, int], family: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Accepted sockets inherit these three, which saves as many system calls a connection.
+        # Accepted sockets inherit what follows, which saves as many system calls a connection.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        set_keepalive(sock, keepalive)
+        # Clients speak first in all our protocols, so a client is accepted with its first bytes.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENCE)
         sock.bind(address)
         sock.listen(BACKLOG)
     except OSError:
@@ -55,25 +49,30 @@ def open_socket(address: tuple[str, int], family: int) -> socket.socket:
 class Listener:
     """Accepts the clients of one inbound. The socket belongs to the listener."""
 
-    def __init__(self, core: Core, sock: socket.SocketType, inbound: Inbound) -> None:
+    def __init__(self, core: Core, sock: socket.SocketType, entry: Entry) -> None:
         self._core = core
-        self._inbound = inbound.name
-        self._speakers = PROTOCOLS[inbound.protocol]
         # The C class below socket.socket: making its Python subclass costs more than the accept itself.
         self._sock = socket.SocketType(fileno=sock.detach())
         self._family = int(self._sock.family)
         self._exhausted = False
+        self.serve(entry)
         core.poller.register(self._sock.fileno(), self._on_event, select.EPOLLIN)
+
+    def serve(self, entry: Entry) -> None:
+        """Serve clients that come from now on this way."""
+        self.entry = entry
+        self._name = entry.inbound.name
+        set_keepalive(self._sock, entry.inbound.keepalive)
 
     def close(self) -> None:
         """Accept no more."""
         self._core.poller.close(self._sock)
 
     def _on_event(self, mask: int) -> None:
-        core = self._core
+        accept = self._sock._accept  # type: ignore[attr-defined] # what accept() is made of
         for _ in range(_BATCH):
             try:
-                fd, address = self._sock._accept()  # type: ignore[attr-defined] # what accept() is made of
+                fd, address = accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -82,21 +81,33 @@ class Listener:
                     return
                 continue  # this one client went away before it was accepted
             sock = socket.SocketType(self._family, socket.SOCK_STREAM, 0, fd)
-            sock.setblocking(False)
-            session = Session(core.next_session_id(), self._inbound, address[0], address[1], time.time())
             try:
-                Handshake(core, sock, session, self._speakers).start()
+                self._welcome(sock, address[0], address[1])
             except OSError as error:  # the kernel has no room for another descriptor in epoll
                 sock.close()
                 self._pause(error)
                 return
         self._exhausted = False
 
+    def _welcome(self, sock: socket.SocketType, host: str, port: int) -> None:
+        core, entry = self._core, self.entry
+        session = Session(core.next_session_id(), self._name, host, port, time.time())
+        if not entry.take_place():
+            session.status, session.reason, session.ended = "failed", "too_many_connections", session.started
+            core.book(session)
+            sock.close()
+            return
+        try:
+            Handshake(core, sock, session, entry, entry.admitted(host)).start()
+        except OSError:
+            entry.give_place()
+            raise
+
     def _pause(self, error: OSError) -> None:
         """Out of descriptors: say so once, and try again when some may have been closed."""
         if not self._exhausted:
             self._exhausted = True
-            self._core.log("error", "not accepting", inbound=self._inbound, reason=error.strerror)
+            self._core.log("error", "not accepting", inbound=self._name, reason=error.strerror)
         self._core.poller.modify(self._sock.fileno(), 0)
         self._core.poller.call_later(_PAUSE, self._resume)
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import heapq
 import select
-import socket
 import time
 from collections.abc import Callable
 from itertools import count
+from typing import Protocol
 
 EDGE = select.EPOLLET
 # EPOLLPRI: urgent data, at whose mark reads come up short though there is more.
@@ -24,6 +24,17 @@ WRITE = select.EPOLLOUT
 HANGUP = select.EPOLLHUP | select.EPOLLERR
 READABLE = READ | HANGUP  # what a read should be tried on
 ENDING = select.EPOLLRDHUP | select.EPOLLPRI | HANGUP  # a read that came up short may have more behind it
+
+
+class Closable(Protocol):
+    """A socket, or what stands for one."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
+    def close(self) -> None:
+        """Close it."""
+
 
 Handler = Callable[[int], None]
 _BATCH = 512
@@ -53,7 +64,7 @@ class Poller:
     def __init__(self, report_error: Callable[[Exception], None]) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
-        self._closing: list[socket.SocketType] = []
+        self._closing: list[Closable] = []
         self._stale: set[int] = set()  # descriptors whose events in this batch are not for whoever has them now
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
@@ -82,7 +93,7 @@ class Poller:
             self._stale.add(fd)
             self._epoll.unregister(fd)
 
-    def close(self, sock: socket.SocketType) -> None:
+    def close(self, sock: Closable) -> None:
         """Forget a socket, registered or not, and close it at the end of the batch."""
         self._handlers.pop(sock.fileno(), None)
         self._closing.append(sock)

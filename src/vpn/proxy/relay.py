@@ -1,62 +1,82 @@
-"""Tunnels: bytes from one socket to the other, both ways.
+"""Tunnels: bytes from one stream to the other, both ways.
 
-Each direction sends at once what it read. When the sink's buffer is full, the rest waits in `pending` and
-the source is not read until it is gone: that is the backpressure. The end of a stream is passed on with
-SHUT_WR while the other direction goes on; a reset is passed on as a reset, so that a truncated stream never
-looks complete.
+Each direction sends at once what it read. When the sink's buffer is full, the rest waits (in `pending`, or in
+a pipe) and the source is not read until it is gone: that is the backpressure. The end of a stream is passed
+on with SHUT_WR while the other direction goes on; a reset is passed on as a reset, so that a truncated
+stream never looks complete.
+
+Small amounts are copied. A direction that moves much between two plain sockets is spliced: its bytes go
+through a pipe inside the kernel, and user space never sees them.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import time
 from functools import partial
-from select import EPOLLERR
+from select import EPOLLERR, EPOLLPRI
 
 from vpn.domain.session import Session, Status
 from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
+from vpn.proxy.pipes import SIZE, Pipe
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ, READABLE, WRITE
+from vpn.proxy.stream import DONTWAIT, Stream, set_keepalive
 
 BURST = 4  # buffers moved for one tunnel before the others have their turn
+BULK = 512 * 1024  # bytes; a direction that has moved so many may be spliced
+MUCH = 64 * 1024  # bytes; what an event has to bring to be worth two more system calls
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+_SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 
 class _Flow:
     """One direction of a tunnel."""
 
-    __slots__ = ("armed", "ended", "pending", "queued", "sink", "source")
+    __slots__ = ("armed", "ended", "moved", "pending", "pipe", "queued", "sink", "source")
 
-    def __init__(self, source: socket.SocketType, sink: socket.SocketType, *, armed: bool) -> None:
+    def __init__(self, source: Stream, sink: Stream) -> None:
         self.source = source
         self.sink = sink
         self.pending = b""
+        self.pipe: Pipe | None = None
+        """Held while there are bytes in it."""
+        self.moved = 0
+        """Bytes copied, up to where splicing may begin; -1: it may not."""
         self.ended = False
         self.queued = False
         """Whether it is to go on after the others have had their turn."""
-        self.armed = armed
+        self.armed = False
         """Whether the poller reports that the sink takes bytes again."""
 
 
 class Relay:
     """One tunnel, from the client's welcome to the end of both directions.
 
-    Both sockets are registered with the poller and belong to the relay from now on.
+    Both streams are registered with the poller and belong to the relay from now on.
     """
 
-    __slots__ = ("_core", "_down", "_up", "deadline", "session")
+    __slots__ = ("_asked", "_core", "_down", "_idle", "_patience", "_up", "deadline", "entry", "session")
 
-    def __init__(self, core: Core, session: Session, client: socket.SocketType, remote: socket.SocketType) -> None:
+    def __init__(self, core: Core, session: Session, entry: Entry, client: Stream, remote: Stream) -> None:
         self._core = core
         self.session = session
-        self.deadline = core.poller.now + core.timeouts.idle
-        self._up = _Flow(client, remote, armed=False)
-        self._down = _Flow(remote, client, armed=False)
+        self.entry = entry
+        self._idle = entry.timeouts.idle
+        self._patience = min(self._idle, entry.inbound.keepalive or self._idle)
+        self.deadline = core.poller.now + self._patience
+        self._asked = 0.0  # the deadline that was set when TCP began to ask
+        self._up = _Flow(client, remote)
+        self._down = _Flow(remote, client)
+        if type(client) is not socket.SocketType or type(remote) is not socket.SocketType:
+            self._up.moved = self._down.moved = -1
 
-    def start(self, early: bytes, *, client_unread: bool, remote_unread: bool) -> None:
-        """Begin with the bytes that the client sent early.
+    def start(self, early: bytes, *, client_unread: bool, remote_unread: bool, late: bytes = b"") -> None:
+        """Begin with the bytes that the client sent early, and those of the destination that were read already.
 
-        A socket that is `unread` may hold bytes of which no event will tell again.
+        A stream that is `unread` may hold bytes of which no event will tell again.
         """
         core = self._core
         core.connections.add(self)
@@ -64,14 +84,21 @@ class Relay:
         core.poller.hand_over(self._down.source.fileno(), self._on_remote)
         if early:
             self._push(self._up, memoryview(early))
+        if late:
+            self._push(self._down, memoryview(late))
         if client_unread:
             self._pump(self._up, ENDING)
         if remote_unread:
             self._pump(self._down, ENDING)
 
     def expire(self) -> None:
-        """Nothing moved for too long."""
-        self._end("closed", "idle_timeout")
+        """Nothing moved for long: first TCP asks the destination whether it is still there, then it is the end."""
+        if self._patience >= self._idle or self.deadline == self._asked:
+            self._end("closed", "idle_timeout")
+            return
+        set_keepalive(self._down.source, self.entry.inbound.keepalive)
+        self.deadline += self._idle - self._patience
+        self._asked = self.deadline
 
     def cut(self, reason: str) -> None:
         """Close both sides at once, in a way that neither takes for a proper end."""
@@ -84,28 +111,34 @@ class Relay:
         self._on_event(mask, self._down, self._up)
 
     def _on_event(self, mask: int, outward: _Flow, inward: _Flow) -> None:
-        """Something happened on a socket that is the source of `outward` and the sink of `inward`."""
-        self.deadline = self._core.poller.now + self._core.timeouts.idle
-        if mask & WRITE and inward.pending:
+        """Something happened on a stream that is the source of `outward` and the sink of `inward`."""
+        self.deadline = self._core.poller.now + self._patience
+        if mask & WRITE and (inward.pending or inward.pipe):
             self._flush(inward)
         if not mask & READABLE or self.session.ended:
             return
-        if outward.pending and mask & EPOLLERR:
+        if mask & EPOLLERR and (outward.pending or outward.pipe):
             self._break("reset")  # the reset would not be told again when there is room for what is pending
         elif not outward.ended:
+            if mask & EPOLLPRI:
+                outward.moved = -1  # a pipe knows nothing of urgent data
             self._pump(outward, mask)
         elif mask & HANGUP:  # both ways are shut though the other direction has more to say
             self._break("reset")
 
     def _pump(self, flow: _Flow, mask: int) -> None:
         """Move what the source has; `mask` tells whether its end may follow closely."""
-        if flow.pending or flow.ended or self.session.ended:
+        if flow.pending or flow.pipe or flow.ended or self.session.ended:
             return
-        buffer = self._core.buffer
+        if flow.moved >= BULK:
+            self._splice(flow)
+            return
+        core = self._core
+        buffer = core.buffer
         size = len(buffer)
         for _ in range(BURST):
             try:
-                count = flow.source.recv_into(buffer)
+                count = flow.source.recv_into(buffer, 0, DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
@@ -114,10 +147,73 @@ class Relay:
             if not count:
                 self._pass_on_end(flow)
                 return
-            if not self._push(flow, self._core.view[:count]):
+            if count >= MUCH and flow.moved >= 0:
+                self._note_much(flow, count)
+            if not self._push(flow, core.view[:count]):
                 return
             if count < size and not mask & ENDING:
                 return  # short: the kernel has no more, and will tell when it has
+        self._go_on_later(flow)
+
+    def _note_much(self, flow: _Flow, count: int) -> None:
+        flow.moved += count
+        if flow.moved >= BULK:  # `splice` knows no DONTWAIT for sockets
+            os.set_blocking(flow.source.fileno(), False)
+            os.set_blocking(flow.sink.fileno(), False)
+
+    def _splice(self, flow: _Flow) -> None:
+        """Move what the source has through a pipe."""
+        pipe = self._core.pipes.take()
+        if pipe is None:
+            flow.moved = 0  # copy for a while
+            self._go_on_later(flow)
+            return
+        flow.pipe = pipe
+        source = flow.source.fileno()
+        total = 0
+        try:
+            for _ in range(BURST):
+                count = os.splice(source, pipe.writer, SIZE, flags=_SPLICE)
+                if not count:
+                    self._empty(flow)
+                    self._pass_on_end(flow)
+                    return
+                total += count
+                pipe.filled = count
+                self._count(flow, count)
+                if not self._drain(flow):
+                    return
+        except BlockingIOError:
+            self._empty(flow)
+            if total < MUCH:
+                flow.moved = 0  # a trickle is cheaper copied
+            return
+        except OSError:
+            self._break("reset")
+            return
+        self._empty(flow)
+        self._go_on_later(flow)
+
+    def _drain(self, flow: _Flow) -> bool:
+        """Send what is in the pipe; False if the sink does not take more."""
+        pipe = flow.pipe
+        assert pipe is not None
+        sink = flow.sink.fileno()
+        while pipe.filled:
+            try:
+                pipe.filled -= os.splice(pipe.reader, sink, pipe.filled, flags=_SPLICE)
+            except BlockingIOError:
+                self._arm(flow)
+                return False
+        return True
+
+    def _empty(self, flow: _Flow) -> None:
+        """Give the pipe back."""
+        if flow.pipe is not None:
+            self._core.pipes.give(flow.pipe)
+            flow.pipe = None
+
+    def _go_on_later(self, flow: _Flow) -> None:
         if not flow.queued:
             flow.queued = True
             self._core.poller.soon(partial(self._go_on, flow))
@@ -126,14 +222,17 @@ class Relay:
         flow.queued = False
         self._pump(flow, ENDING)
 
+    def _count(self, flow: _Flow, count: int) -> None:
+        if flow is self._up:
+            self.session.bytes_sent += count
+        else:
+            self.session.bytes_received += count
+
     def _push(self, flow: _Flow, data: memoryview) -> bool:
         """Send to the sink; False if it does not take more."""
-        if flow is self._up:
-            self.session.bytes_sent += len(data)
-        else:
-            self.session.bytes_received += len(data)
+        self._count(flow, len(data))
         try:
-            sent = flow.sink.send(data)
+            sent = flow.sink.send(data, DONTWAIT)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -142,21 +241,27 @@ class Relay:
         if sent == len(data):
             return True
         flow.pending = bytes(data[sent:])
+        self._arm(flow)
+        return False
+
+    def _arm(self, flow: _Flow) -> None:
         if not flow.armed:
             flow.armed = True
             self._core.poller.modify(flow.sink.fileno(), READ | WRITE | EDGE)
-        return False
 
     def _flush(self, flow: _Flow) -> None:
         """Send what waited, then go on reading."""
         try:
-            sent = flow.sink.send(flow.pending)
+            if flow.pipe is not None:
+                if self._drain(flow):
+                    self._empty(flow)
+            else:
+                flow.pending = flow.pending[flow.sink.send(flow.pending, DONTWAIT) :]
         except BlockingIOError:
             return
         except OSError:
             self._break("reset")
             return
-        flow.pending = flow.pending[sent:]
         self._pump(flow, ENDING)
 
     def _pass_on_end(self, flow: _Flow) -> None:
@@ -164,6 +269,9 @@ class Relay:
         if self._up.ended and self._down.ended:
             self._end("closed", "eof")
             return
+        self._idle = min(self._idle, self.entry.timeouts.half_closed)
+        self._patience = min(self._idle, self._patience)
+        self.deadline = self._core.poller.now + self._patience
         try:
             flow.sink.shutdown(socket.SHUT_WR)
         except OSError:
@@ -171,8 +279,8 @@ class Relay:
 
     def _break(self, reason: str, status: Status = "closed") -> None:
         """Reset both sides."""
-        for sock in (self._up.source, self._up.sink):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        for stream in (self._up.source, self._up.sink):
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._end(status, reason)
 
     def _end(self, status: Status, reason: str) -> None:
@@ -182,6 +290,7 @@ class Relay:
         session.status = status
         session.reason = reason
         session.ended = time.time()
-        self._core.poller.close(self._up.source)
-        self._core.poller.close(self._up.sink)
+        for flow in (self._up, self._down):
+            self._empty(flow)
+            self._core.poller.close(flow.source)
         self._core.end(self)

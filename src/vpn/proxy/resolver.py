@@ -13,6 +13,7 @@ from typing import Any
 import pycares
 
 from vpn.domain.address import pack
+from vpn.domain.egress import Resolving
 from vpn.proxy.poller import HANGUP, Poller, Timer
 
 CAPACITY = 4096  # names; the oldest goes first
@@ -35,15 +36,36 @@ class Resolver:
 
     def __init__(self, poller: Poller, **options: Any) -> None:
         self._poller = poller
+        self._options = options
+        self._resolving = Resolving()
+        self._hosts: dict[str, Answer] = {}
         self._channel = pycares.Channel(sock_state_cb=self._watch, **options)
         self._cache: dict[str, tuple[float, Answer]] = {}
         self._waiting: dict[str, list[Callable[[Answer], None]]] = {}
         self._watched: set[int] = set()
         self._clock: Timer | None = None
 
+    def configure(self, resolving: Resolving) -> None:
+        """Resolve this way from now on; what was learnt another way is forgotten."""
+        if resolving == self._resolving:
+            return
+        if resolving.servers != self._resolving.servers:
+            self._channel.cancel()
+            self._channel.close()
+            options = self._options | ({"servers": list(resolving.servers)} if resolving.servers else {})
+            self._channel = pycares.Channel(sock_state_cb=self._watch, **options)
+        self._resolving = resolving
+        self._cache.clear()
+        packed = {name: [pack(address) for address in given] for name, given in resolving.hosts.items()}
+        self._hosts = {name: self._in_order([each for each in given if each]) for name, given in packed.items()}
+
     def resolve(self, name: str, done: Callable[[Answer], None]) -> None:
         """Call `done` with the name's addresses, at once if they are known."""
         name = name.lower()
+        given = self._hosts.get(name.removesuffix("."))
+        if given is not None:
+            done(given)
+            return
         known = self._cache.get(name)
         if known is not None and known[0] > self._poller.now:
             done(known[1])
@@ -75,13 +97,18 @@ class Resolver:
         lifetime = NEGATIVE
         if result is not None:
             packed = [pack(_text(node.addr[0])) for node in result.nodes]
-            addresses = list(dict.fromkeys(each for each in packed if each is not None))
+            addresses = self._in_order(list(dict.fromkeys(each for each in packed if each is not None)))
             ttl = min((node.ttl for node in result.nodes), default=0)
             lifetime = min(max(float(ttl), SHORTEST), LONGEST)
         if result is not None or error in _NO_SUCH_NAME:
             self._remember(name, lifetime, addresses)
         for done in self._waiting.pop(name, []):
             done(addresses)
+
+    def _in_order(self, addresses: Answer) -> Answer:
+        """The preferred family first; else as the resolver ordered them (RFC 6724)."""
+        size = {"v4": 4, "v6": 16}.get(self._resolving.prefer)
+        return sorted(addresses, key=lambda address: len(address) != size) if size else addresses
 
     def _remember(self, name: str, lifetime: float, addresses: Answer) -> None:
         self._cache.pop(name, None)

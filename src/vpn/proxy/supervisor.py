@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 
 import msgspec
 
 from vpn.domain.session import Session
+from vpn.proxy import limits
 from vpn.proxy.binding import Bound
 from vpn.proxy.control import Snapshot
 from vpn.proxy.worker_process import Logger, Surroundings, WorkerProcess, WorkerStatus
@@ -35,6 +38,7 @@ class Supervisor:
         verify: answers whether a password is a user's, and for which credential number.
         on_sessions: takes the sessions that ended.
         log: a structured logger.
+        max_connections: clients at once, over all inbounds and workers; 0: no limit.
     """
 
     def __init__(
@@ -45,8 +49,15 @@ class Supervisor:
         verify: Callable[[str, str], Awaitable[tuple[bool, int]]],
         on_sessions: Callable[[list[Session]], None],
         log: Logger,
+        max_connections: int = 0,
     ) -> None:
-        self._surroundings = Surroundings(list(bound), verify, on_sessions, log)
+        self._memory = limits.create(workers)
+        self._counters = limits.Counters(self._memory)
+        self._surroundings = Surroundings(
+            [], verify, on_sessions, log, self._memory, self._counters, max_connections=max_connections
+        )
+        self._numbers = count(1)
+        self._add(bound)
         self._workers = [WorkerProcess(self._surroundings, number) for number in range(workers)]
 
     async def start(self, snapshot: Snapshot) -> None:
@@ -75,6 +86,39 @@ class Supervisor:
                 event = "workers are slow to apply a change"
                 self._surroundings.log.log(30, event, workers=len(late), version=snapshot.version)
 
+    @property
+    def bound(self) -> list[Bound]:
+        """The inbounds that are served."""
+        return list(self._surroundings.bound)
+
+    async def listen(self, bound: Sequence[Bound], *, max_connections: int, drain: float) -> None:
+        """Serve these inbounds and no others, and return when that is in force.
+
+        Those that were served before go on undisturbed. Clients of one that is gone have `drain` seconds.
+        """
+        gone = [each for each in self._surroundings.bound if each not in bound]
+        self._surroundings.bound = [each for each in bound if each in self._surroundings.bound]
+        self._add([each for each in bound if each not in self._surroundings.bound])
+        self._surroundings.max_connections = max_connections
+        waits = [worker.listen(drain) for worker in self._workers if worker.alive]
+        for each in gone:
+            each.close()
+        if waits:
+            await asyncio.wait(waits, timeout=APPLY_TIMEOUT)
+
+    def connections(self, bound: Bound) -> int:
+        """Clients of an inbound, over all workers."""
+        return self._counters.total(bound.column)
+
+    def _add(self, bound: Sequence[Bound]) -> None:
+        """Number inbounds that are new, and find them columns in which nothing is counted any more."""
+        for each in bound:
+            used = {other.column for other in self._surroundings.bound}
+            free = (column for column in range(1, limits.COLUMNS) if column not in used)
+            each.number = next(self._numbers)
+            each.column = next(column for column in free if not self._counters.total(column))
+            self._surroundings.bound.append(each)
+
     def status(self) -> list[WorkerStatus]:
         """Each worker's state."""
         return [worker.status() for worker in self._workers]
@@ -92,11 +136,13 @@ class Supervisor:
     async def stop(self, drain: float) -> None:
         """Accept nothing more, give sessions `drain` seconds to end, then stop all workers."""
         for bound in self._surroundings.bound:
-            for sock in bound.sockets:
-                sock.close()
+            bound.close()
         await asyncio.gather(*(worker.stop(drain) for worker in self._workers))
 
     def kill(self) -> None:
         """Stop all workers at once, for good."""
         for worker in self._workers:
             worker.abort()
+        if self._memory >= 0:
+            os.close(self._memory)
+            self._memory = -1

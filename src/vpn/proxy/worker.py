@@ -1,6 +1,7 @@
-"""One data-plane process: ``python -m vpn.proxy.worker FD``, started by the supervisor.
+"""One data-plane process: ``python -m vpn.proxy.worker CHANNEL COUNTERS NUMBER``, started by the supervisor.
 
-FD is its end of the channel to the daemon. When the daemon is gone, for whatever reason, so is the worker:
+CHANNEL is its end of the channel to the daemon, COUNTERS the memory of vpn.proxy.limits (both descriptors),
+NUMBER its place in the group. When the daemon is gone, for whatever reason, so is the worker:
 no orphan holds a port.
 """
 
@@ -12,12 +13,14 @@ import signal
 import socket
 import sys
 import traceback
+from functools import partial
 from typing import assert_never
 
-from vpn.domain.inbound import Inbound
 from vpn.proxy.channel import Channel
-from vpn.proxy.control import Applied, Drain, Listen, Log, Ready, Report, Snapshot, ToWorker, Verdict
+from vpn.proxy.control import Applied, Drain, Listen, Listens, Log, Ready, Report, Snapshot, ToWorker, Verdict
 from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
+from vpn.proxy.limits import EVERYTHING, Counters
 from vpn.proxy.listener import Listener
 from vpn.proxy.poller import READ, WRITE, Poller
 
@@ -30,18 +33,20 @@ class Worker:
 
     Args:
         sock: the connected channel socket.
+        counters: the connections of all workers.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, counters: Counters) -> None:
         self._poller = Poller(self._report_error)
         sock.setblocking(False)
         self._channel: Channel[ToWorker] = Channel(
             sock, ToWorker, receive=self._receive, closed=self._daemon_gone, want_write=self._want_write
         )
         self._core = Core(self._poller, self._channel.send)
-        self._listeners: list[Listener] = []
-        self._to_open: list[tuple[Inbound, int]] = []
-        self._applied = False
+        self._counters = counters
+        self._listeners: dict[int, Listener] = {}
+        self._first: Listen | None = None
+        self._serving = False
         self._reported = Report(0, 0, 0, 0, [])
         self._drain_until = 0.0
 
@@ -55,31 +60,53 @@ class Worker:
         match message:
             case Snapshot():
                 self._core.apply(message)
-                self._applied = True
                 self._channel.send(Applied(message.version))
-                self._open()
+                self._begin()
             case Verdict():
                 self._core.credentials.settle(message, self._poller.now)
             case Listen():
-                self._listen(message)
+                if self._serving:
+                    self._listen(message)
+                    self._channel.send(Listens())
+                else:  # first there must be a snapshot to work from
+                    self._first = message
             case Drain():
                 self._drain(message.seconds)
             case _:
                 assert_never(message)
 
     def _listen(self, message: Listen) -> None:
-        descriptors = self._channel.take_descriptors(len(message.inbounds))
-        self._to_open += zip(message.inbounds, descriptors, strict=True)
-        if self._applied:
-            self._open()
+        """Serve these inbounds and no others."""
+        fresh = [each for each in message.listening if each.number not in self._listeners]
+        descriptors = dict(
+            zip((each.number for each in fresh), self._channel.take_descriptors(len(fresh)), strict=True)
+        )
+        everything = self._counters.column(EVERYTHING, message.max_connections)
+        wanted = {each.number for each in message.listening}
+        for number in [number for number in self._listeners if number not in wanted]:
+            self._remove(number, message.drain)
+        for each in message.listening:
+            places = self._counters.column(each.column, each.inbound.max_connections)
+            entry = Entry(each.number, each.inbound, everything, places)
+            if each.number in self._listeners:
+                self._listeners[each.number].serve(entry)
+            else:
+                sock = socket.socket(fileno=descriptors[each.number])
+                self._listeners[each.number] = Listener(self._core, sock, entry)
 
-    def _open(self) -> None:
+    def _remove(self, number: int, drain: float) -> None:
+        """Accept no more on a listener, and give its clients some time."""
+        listener = self._listeners.pop(number)
+        listener.close()
+        self._poller.call_later(drain, partial(self._core.cut_inbound, number))
+
+    def _begin(self) -> None:
         """Begin to accept, now that there is a snapshot to work from."""
-        if not self._to_open:
+        if self._first is None:
             return
-        for inbound, fd in self._to_open:
-            self._listeners.append(Listener(self._core, socket.socket(fileno=fd), inbound))
-        self._to_open = []
+        self._listen(self._first)
+        self._first = None
+        self._serving = True
         # What exists now lives as long as the process: the collector need not look at it again. What comes
         # is freed by counting references; the collector is there for accidents.
         gc.collect()
@@ -88,7 +115,7 @@ class Worker:
         self._channel.send(Ready())
 
     def _drain(self, seconds: float) -> None:
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.close()
         self._drain_until = self._poller.now + seconds
         self._check_drained()
@@ -138,11 +165,14 @@ class Worker:
 
 
 def main() -> None:
-    """Run the worker on the descriptor named by the one argument."""
+    """Run the worker that the arguments describe."""
     # The daemon says when to stop; Ctrl-C in its terminal is not for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Worker(socket.socket(fileno=int(sys.argv[1]))).run()
+    channel, memory, number = map(int, sys.argv[1:])
+    counters = Counters(memory, number)
+    os.close(memory)
+    Worker(socket.socket(fileno=channel), counters).run()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import msgspec
 from vpn.domain.session import Session
 from vpn.proxy.binding import Bound
 from vpn.proxy.channel import Channel
-from vpn.proxy.control import Applied, Drain, Listen, Log, Ready, Report, Snapshot, ToDaemon, Verdict, Verify
+from vpn.proxy.control import Applied, Drain, Listen, Listens, Log, Ready, Report, Snapshot, ToDaemon, Verdict, Verify
+from vpn.proxy.limits import Counters
 
 LONGEST_BACKOFF = 5.0  # seconds between two starts of a worker that keeps dying
 _NOTHING = Report(0, 0, 0, 0, [])
@@ -43,6 +44,10 @@ class Surroundings:
     verify: Callable[[str, str], Awaitable[tuple[bool, int]]]
     on_sessions: Callable[[list[Session]], None]
     log: Logger
+    memory: int
+    """The descriptor of the workers' counters (vpn.proxy.limits)."""
+    counters: Counters
+    max_connections: int = 0
     snapshot: Snapshot | None = None
     """The newest one; there is one before the first worker starts."""
 
@@ -72,6 +77,8 @@ class WorkerProcess:
         self._channel: Channel[ToDaemon] | None = None
         self._ready = asyncio.Event()
         self._applying: dict[int, asyncio.Future[None]] = {}
+        self._listen_waits: list[asyncio.Future[None]] = []
+        self._known: set[int] = set()
         self._verifying: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -98,6 +105,21 @@ class WorkerProcess:
         self._applying[snapshot.version] = applied
         self._channel.send(snapshot)
         return applied
+
+    def listen(self, drain: float) -> asyncio.Future[None]:
+        """Tell the process which inbounds to serve; the future is done when it does, or is gone."""
+        assert self._channel is not None
+        bound = self._surroundings.bound
+        fresh = [each for each in bound if each.number not in self._known]
+        self._known = {each.number for each in bound}
+        self._channel.send(self._listening(drain), [each.sockets[self._number].fileno() for each in fresh])
+        done = asyncio.get_running_loop().create_future()
+        self._listen_waits.append(done)
+        return done
+
+    def _listening(self, drain: float) -> Listen:
+        listening = [each.listening() for each in self._surroundings.bound]
+        return Listen(listening, self._surroundings.max_connections, drain)
 
     def status(self) -> WorkerStatus:
         """How it is."""
@@ -136,21 +158,20 @@ class WorkerProcess:
         loop.add_reader(ours, channel.on_readable)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VPN_")}
         # -P: never import from the directory the daemon was started in.
-        command = (sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno()))
+        memory = self._surroundings.memory
+        command = (sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno()), str(memory), str(self._number))
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), memory),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=environment | _MALLOC,
                 start_new_session=True,
             )
         bound = self._surroundings.bound
         # First, while the channel is empty: descriptors cannot wait for room in it, as the snapshot can.
-        channel.send(
-            Listen(self._number, [each.inbound for each in bound]),
-            [each.sockets[self._number].fileno() for each in bound],
-        )
+        self._known = {each.number for each in bound}
+        channel.send(self._listening(0), [each.sockets[self._number].fileno() for each in bound])
         assert self._surroundings.snapshot is not None
         channel.send(self._surroundings.snapshot)
 
@@ -204,10 +225,12 @@ class WorkerProcess:
         )
         self.report = _NOTHING
         self._ready.clear()
-        for applied in self._applying.values():
-            if not applied.done():
-                applied.set_result(None)
+        for wait in (*self._applying.values(), *self._listen_waits):
+            if not wait.done():
+                wait.set_result(None)
         self._applying.clear()
+        self._listen_waits.clear()
+        self._surroundings.counters.clear(self._number)
 
     def _hung_up(self) -> None:
         if self._channel is None:
@@ -243,6 +266,10 @@ class WorkerProcess:
                     applied.set_result(None)
             case Ready():
                 self._ready.set()
+            case Listens():
+                wait = self._listen_waits.pop(0)
+                if not wait.done():
+                    wait.set_result(None)
             case Log():
                 levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
                 self._surroundings.log.log(levels[message.level], message.event, worker=self._number, **message.fields)

@@ -10,7 +10,8 @@ from vpn.domain.inbound import Inbound
 from vpn.links import proxy
 
 # Which links lead to an inbound of which protocol.
-_SCHEMES = {"mixed": ("socks5h", "http")}
+_SCHEMES = {"mixed": ("socks5h", "http"), "socks": ("socks5h",), "http": ("http",)}
+_SCHEMES_TLS = {"mixed": ("https",), "socks": (), "http": ("https",)}
 
 
 def links_for(inbounds: Sequence[Inbound], user: str, password: str) -> list[str]:
@@ -18,7 +19,7 @@ def links_for(inbounds: Sequence[Inbound], user: str, password: str) -> list[str
     return [
         proxy.build(proxy.ProxyLink(scheme, reachable_host(inbound.listen.host), inbound.listen.port, user, password))
         for inbound in inbounds
-        for scheme in _SCHEMES[inbound.protocol]
+        for scheme in (_SCHEMES_TLS if inbound.tls else _SCHEMES)[inbound.protocol]
     ]
 
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from vpn.domain.egress import Egress
 from vpn.domain.errors import Unavailable
-from vpn.proxy.control import Snapshot, SnapshotUser, Timeouts
+from vpn.proxy.control import Snapshot, SnapshotUser
 from vpn.store.users import UserStore
 
 RETRY = 1.0  # seconds until a change that could not be told is told again
@@ -21,10 +22,10 @@ class Snapshots:
     Without a data plane (the command line with no daemon running) there is nobody to tell.
     """
 
-    def __init__(self, users: UserStore, timeouts: Timeouts, *, private_destinations: bool) -> None:
+    def __init__(self, users: UserStore, egress: Egress) -> None:
         self._users = users
-        self._timeouts = timeouts
-        self._private_destinations = private_destinations
+        self.egress = egress
+        """How connections go out; a change is in force with the next `publish`."""
         self._publish: Publish | None = None
         self._version = 0
         self._order = asyncio.Lock()
@@ -40,8 +41,7 @@ class Snapshots:
         return Snapshot(
             version=self._version,
             users=[SnapshotUser(*row) for row in await self._users.credentials()],
-            timeouts=self._timeouts,
-            private_destinations=self._private_destinations,
+            egress=self.egress,
         )
 
     async def publish(self) -> None:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,6 +14,7 @@ from vpn.domain.errors import Invalid
 from vpn.settings.document import Document, Values, read_document
 from vpn.settings.model import Settings
 from vpn.settings.paths import default_data_dir, find_config
+from vpn.settings.values import Section, section_in
 
 PREFIX = "VPN_"
 SEPARATOR = "__"
@@ -100,13 +101,17 @@ def _explain(error: ValidationError, document: Document | None, origins: Mapping
             hint = f"did you mean {'.'.join((*key[:-1], near[0]))}?" if near else f"known are {', '.join(known)}"
             problems.append((f"{where}: there is no setting {name}", hint))
         else:
-            # A database URL holds a password: its value is not repeated.
-            shown = "this value" if key[0] == "database" else repr(str(problem["input"])[:80])
+            shown = "this value" if _is_secret(key, problem["input"]) else repr(str(problem["input"])[:80])
             problems.append((f"{where}: {name} cannot be {shown}", f"expected {_expectation(problem['msg'])}"))
     if len(problems) == 1:
         return Invalid("bad_settings", *problems[0])
     lines = [f"{message} ({hint})" for message, hint in problems]
     return Invalid("bad_settings", "\n".join(lines), f"mend these {len(lines)} settings")
+
+
+def _is_secret(key: Key, value: Any) -> bool:
+    """Whether a value may hold a password, and is not repeated: database URLs do, and groups of settings may."""
+    return key[0] == "database" or key[-1] == "password" or isinstance(value, (dict, list, BaseModel))
 
 
 def _expectation(message: str) -> str:
@@ -124,9 +129,8 @@ def _origin(key: Key, document: Document | None, origins: Mapping[Key, str]) -> 
 
 def _fields_beside(key: Sequence[str]) -> list[str]:
     """The settings that could have been meant: those of the section that the key stands in."""
-    model: type[BaseModel] = Settings
+    model: type[Section] = Settings
     for part in key[:-1]:
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *get_args(annotation)]
-        model = next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+        field = model.model_fields.get(part)  # None: a name or number below a setting that has several sections
+        model = (section_in(field.annotation) if field is not None else None) or model
     return list(model.model_fields)

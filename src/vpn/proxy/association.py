@@ -1,0 +1,273 @@
+"""SOCKS UDP ASSOCIATE: one client's datagrams, relayed both ways.
+
+    client ──► relay socket ──► one socket for each family ──► destinations
+           ◄──              ◄──                            ◄── only those that were written to
+
+The client's datagrams are taken from the address of its control connection only, and from one port: the one
+that its request named, else that of the first datagram. Every datagram's destination is judged, after the
+name was resolved. Nothing that a datagram does ends the association; the end of the control connection does.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from functools import partial
+
+from vpn.domain.address import pack, unpack
+from vpn.domain.session import Session, Status
+from vpn.protocols import datagram
+from vpn.protocols.errors import ProtocolError
+from vpn.protocols.events import Associate, Bound
+from vpn.protocols.socks_address import IPV4
+from vpn.proxy.connector import forbidden
+from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
+from vpn.proxy.poller import HANGUP, READ
+from vpn.proxy.stream import DONTWAIT, Stream
+
+_BATCH = 64  # datagrams relayed for one association before the others have their turn
+_MOST_PEERS = 4096  # destinations of one association; the oldest is forgotten first
+_MOST_WAITING = 64  # datagrams of one association whose names are being resolved
+_HEADROOM = 32  # bytes before an answer's payload, for its header
+
+Address = tuple[str, int]
+
+
+class Association:
+    """One association, from the request to the end of the control connection.
+
+    Raises:
+        OSError: no socket could be had.
+    """
+
+    __slots__ = (
+        "_client",
+        "_control",
+        "_core",
+        "_headers",
+        "_outward",
+        "_port",
+        "_relay",
+        "_source",
+        "_targets",
+        "_waiting",
+        "deadline",
+        "entry",
+        "session",
+    )
+
+    def __init__(
+        self, core: Core, session: Session, entry: Entry, control: Stream, local: str, request: Associate
+    ) -> None:
+        self._core = core
+        self.session = session
+        self.entry = entry
+        self._control = control
+        self._source = pack(session.source_host.partition("%")[0])
+        self._port = request.port
+        self._client: tuple[str, int] | tuple[str, int, int, int] | None = None
+        self._outward: dict[int, socket.SocketType] = {}
+        self._targets: dict[bytes, tuple[socket.SocketType, Address] | None] = {}
+        self._headers: dict[Address, bytes] = {}
+        self._waiting = 0
+        self.deadline = core.poller.now + entry.timeouts.udp
+        self._relay = _socket(socket.AF_INET6 if ":" in local else socket.AF_INET)
+        try:
+            self._relay.bind((local, 0))
+        except OSError:
+            self._relay.close()
+            raise
+
+    def address(self) -> Bound:
+        """Where the client's datagrams are expected."""
+        local = self._relay.getsockname()
+        return Bound(self.entry.inbound.udp_address or local[0], local[1])
+
+    def start(self) -> None:
+        """Relay. The control connection is registered with the poller, and ours from now on."""
+        core = self._core
+        core.connections.add(self)
+        core.poller.hand_over(self._control.fileno(), self._on_control)
+        core.poller.register(self._relay.fileno(), self._on_client, select.EPOLLIN)
+        core.poller.soon(partial(self._on_control, READ))  # its end may have come already
+
+    def cancel(self) -> None:
+        """It does not begin."""
+        self._core.poller.close(self._relay)
+
+    def expire(self) -> None:
+        """No datagrams for too long."""
+        self._end("closed", "idle_timeout")
+
+    def cut(self, reason: str) -> None:
+        """It may not go on."""
+        self._end("closed", reason)
+
+    def _on_control(self, mask: int) -> None:
+        """The client has nothing to say here any more, but for the end."""
+        if self.session.ended:
+            return
+        try:
+            data = self._control.recv(4096, DONTWAIT)
+        except BlockingIOError:
+            if mask & HANGUP:
+                self._end("closed", "client_gone")
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._core.poller.soon(partial(self._on_control, READ))
+        else:
+            self._end("closed", "eof")
+
+    def _on_client(self, mask: int) -> None:
+        core, session = self._core, self.session
+        buffer, view = core.buffer, core.view
+        self.deadline = core.poller.now + self.entry.timeouts.udp
+        for _ in range(_BATCH):
+            try:
+                count, source = self._relay.recvfrom_into(buffer)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP message about an answer of ours
+            if source != self._client and not self._is_client(source):
+                continue
+            if count < 10 or buffer[3] != IPV4:
+                self._relay_other(view[:count])
+                continue
+            key = bytes(view[:10])
+            try:
+                target = self._targets[key]
+            except KeyError:
+                target = self._judge(key)
+            if target is None:
+                continue
+            try:
+                session.bytes_sent += target[0].sendto(view[10:count], target[1])
+                session.packets_sent += 1
+            except OSError:
+                continue  # no room, too large, or unreachable: datagrams may be lost
+
+    def _is_client(self, source: tuple[str, int]) -> bool:
+        """Whether these are the client's first datagrams; then its port is known from now on."""
+        if self._client is not None or pack(source[0].partition("%")[0]) != self._source:
+            return False
+        if self._port and source[1] != self._port:
+            return False
+        self._client = source
+        return True
+
+    def _judge(self, header: bytes) -> tuple[socket.SocketType, Address] | None:
+        """Where a datagram to an IPv4 address goes; remembered for those that follow."""
+        try:
+            told = datagram.unpack(header)
+        except ProtocolError:
+            return None
+        target = self._allowed(header[4:8], told.port)
+        if len(self._targets) >= _MOST_PEERS:
+            del self._targets[next(iter(self._targets))]
+        self._targets[header] = target
+        return target
+
+    def _allowed(self, packed: bytes, port: int) -> tuple[socket.SocketType, Address] | None:
+        """The socket and address for this destination, unless it is forbidden."""
+        core = self._core
+        why = forbidden(core, packed) or core.outgoing.udp_refused(unpack(packed), port, self.session.user)
+        if why:
+            core.log_rarely("datagram refused", user=self.session.user, destination=unpack(packed), reason=why)
+            return None
+        family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+        try:
+            sock = self._outward.get(family) or self._open(family)
+        except OSError:
+            return None
+        address = (unpack(packed), port)
+        if address not in self._headers:
+            if len(self._headers) >= _MOST_PEERS:
+                del self._headers[next(iter(self._headers))]
+            self._headers[address] = datagram.header(*address)
+        return sock, address
+
+    def _open(self, family: int) -> socket.SocketType:
+        sock = _socket(family)
+        self._outward[family] = sock
+        self._core.poller.register(sock.fileno(), lambda mask: self._on_answer(sock), select.EPOLLIN)
+        return sock
+
+    def _relay_other(self, data: memoryview) -> None:
+        """A datagram to IPv6, to a name, or to nowhere."""
+        try:
+            told = datagram.unpack(data)
+        except ProtocolError:
+            return
+        payload = bytes(data[told.payload :])
+        packed = pack(told.host)
+        if packed is not None:
+            self._send(payload, [packed], told.port)
+        elif self._waiting < _MOST_WAITING:
+            self._waiting += 1
+            self._core.resolver.resolve(told.host, partial(self._resolved, payload, told.port))
+
+    def _resolved(self, payload: bytes, port: int, addresses: list[bytes]) -> None:
+        self._waiting -= 1
+        if not self.session.ended:
+            self._send(payload, addresses, port)
+
+    def _send(self, payload: bytes, addresses: list[bytes], port: int) -> None:
+        """To the first of these addresses that may be reached, and can be."""
+        for packed in addresses:
+            target = self._allowed(packed, port)
+            if target is None:
+                continue
+            try:
+                self.session.bytes_sent += target[0].sendto(payload, target[1])
+                self.session.packets_sent += 1
+                return
+            except OSError:
+                continue
+
+    def _on_answer(self, sock: socket.SocketType) -> None:
+        core, session, client = self._core, self.session, self._client
+        view = core.view
+        room = view[_HEADROOM:]
+        self.deadline = core.poller.now + self.entry.timeouts.udp
+        for _ in range(_BATCH):
+            try:
+                count, source = sock.recvfrom_into(room)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            header = self._headers.get(source[:2])
+            if header is None or client is None:
+                continue  # nobody whom the client wrote to
+            start = _HEADROOM - len(header)
+            view[start:_HEADROOM] = header
+            try:
+                self._relay.sendto(view[start : _HEADROOM + count], client)
+            except OSError:
+                continue
+            session.bytes_received += count
+            session.packets_received += 1
+
+    def _end(self, status: Status, reason: str) -> None:
+        session = self.session
+        if session.ended:
+            return
+        session.status = status
+        session.reason = reason
+        session.ended = time.time()
+        for sock in (self._relay, *self._outward.values()):
+            self._core.poller.close(sock)
+        self._core.poller.close(self._control)
+        self._core.end(self)
+
+
+def _socket(family: int) -> socket.SocketType:
+    sock = socket.SocketType(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return sock

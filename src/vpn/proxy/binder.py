@@ -1,0 +1,124 @@
+"""SOCKS BIND: wait for one connection from the peer that the client named."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+
+from vpn.domain.address import pack
+from vpn.protocols.events import Bound, Refusal
+from vpn.proxy.connector import Outcome, Reached, Unreached, forbidden
+from vpn.proxy.core import Core
+from vpn.proxy.poller import EDGE, READ, WRITE
+
+_BACKLOG = 8
+_BATCH = 8  # strangers turned away before the others have their turn
+
+
+class Binder:
+    """One BIND. It is started, says where it listens, and after `accept` who came; unless cancelled.
+
+    Args:
+        host: the expected peer, an address or a name; 0.0.0.0 or :: for anybody.
+        local: the address to listen on: the one that the client reached us by.
+        bound: called with the listening address, or why there is none.
+        accepted: called with the peer's connection, or why there is none.
+    """
+
+    __slots__ = ("_accepted", "_anybody", "_bound", "_core", "_host", "_local", "_peers", "_sock")
+
+    def __init__(
+        self,
+        core: Core,
+        host: str,
+        local: str,
+        bound: Callable[[Bound | Unreached], None],
+        accepted: Callable[[Outcome], None],
+    ) -> None:
+        self._core = core
+        self._host = host
+        self._local = local
+        self._bound: Callable[[Bound | Unreached], None] | None = bound
+        self._accepted = accepted
+        self._peers: set[bytes] = set()
+        self._anybody = False
+        self._sock: socket.SocketType | None = None
+
+    def start(self) -> None:
+        """Begin; `bound` may be called before this returns."""
+        packed = pack(self._host)
+        if packed is None:
+            self._core.resolver.resolve(self._host, self._listen)
+        else:
+            self._anybody = not any(packed)
+            self._listen([] if self._anybody else [packed])
+
+    def accept(self) -> None:
+        """The client knows where the peer is to come: let it come."""
+        assert self._sock is not None
+        self._core.poller.register(self._sock.fileno(), self._on_event, select.EPOLLIN)
+
+    def cancel(self) -> None:
+        """Forget it; nothing is called any more."""
+        self._bound = None
+        if self._sock is not None:
+            self._core.poller.close(self._sock)
+            self._sock = None
+
+    def _listen(self, peers: list[bytes]) -> None:
+        bound, self._bound = self._bound, None
+        if bound is None:
+            return
+        if not peers and not self._anybody:
+            bound(Unreached(Refusal.NAME_NOT_FOUND, ""))
+            return
+        why = [forbidden(self._core, peer) for peer in peers]
+        if peers and all(why):
+            bound(Unreached(Refusal.NOT_ALLOWED, why[0]))
+            return
+        self._peers = {peer for peer, kind in zip(peers, why, strict=True) if not kind}
+        family = socket.AF_INET6 if ":" in self._local else socket.AF_INET
+        try:
+            sock = socket.SocketType(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError:
+            bound(Unreached(Refusal.FAILED, "no_descriptors"))
+            return
+        try:
+            sock.bind((self._local, 0))
+            sock.listen(_BACKLOG)
+        except OSError:
+            sock.close()
+            bound(Unreached(Refusal.FAILED, "cannot_listen"))
+            return
+        self._sock = sock
+        local = sock.getsockname()
+        bound(Bound(local[0], local[1]))
+
+    def _on_event(self, mask: int) -> None:
+        for _ in range(_BATCH):
+            if self._sock is None:
+                return
+            try:
+                fd, address = self._sock._accept()  # type: ignore[attr-defined]
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # gone before it was accepted
+            peer = socket.SocketType(self._sock.family, socket.SOCK_STREAM, 0, fd)
+            packed = pack(address[0].partition("%")[0])
+            if packed is not None and self._expected(packed):
+                self._welcome(peer, address[0])
+            else:
+                peer.close()  # a stranger; whom the client waits for may still come
+
+    def _expected(self, packed: bytes) -> bool:
+        if self._anybody:
+            return not forbidden(self._core, packed)
+        return packed in self._peers
+
+    def _welcome(self, peer: socket.SocketType, address: str) -> None:
+        self.cancel()
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._core.poller.register(peer.fileno(), lambda mask: None, READ | WRITE | EDGE)
+        self._accepted(Reached(peer, address, unread=True))

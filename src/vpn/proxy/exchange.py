@@ -1,0 +1,289 @@
+"""One HTTP request and its response, forwarded.
+
+Two ways at once: the request's body to the destination, the response to the client. Each reads its source,
+lets a generator (vpn.protocols.http1_message) say what the sink gets, and reads no more while the sink is
+full. When the response is complete and both sides stay open, the client's next request may follow, and the
+connection to the destination is kept for it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+
+from vpn.domain.session import Session, Status
+from vpn.protocols import http1
+from vpn.protocols.events import Forward
+from vpn.protocols.http1_message import Ending, MessageError, request_body, response
+from vpn.protocols.reader import Reader
+from vpn.proxy.connector import Reached
+from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
+from vpn.proxy.farewell import Farewell
+from vpn.proxy.kept import Kept
+from vpn.proxy.poller import EDGE, HANGUP, READ, READABLE, WRITE
+from vpn.proxy.relay import Relay
+from vpn.proxy.stream import DONTWAIT, Stream
+
+CHUNK = 64 * 1024  # bytes read at a time
+BURST = 8  # such reads before the others have their turn
+# RFC 9110 §9.2.2: what may be sent again when a kept connection turns out to be gone.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+Next = Callable[[bytes, Kept | None], None]
+"""Goes on with a client whose request was answered: what it has sent already, and the kept connection."""
+
+
+class _Way:
+    """One of the two ways."""
+
+    __slots__ = ("armed", "done", "parser", "pending", "queued", "reader", "sink", "source")
+
+    def __init__(self, source: Stream, sink: Stream, early: bytes, pending: bytes) -> None:
+        self.source = source
+        self.sink = sink
+        self.reader = Reader(early)
+        self.parser: Generator[bytes | None, None, Any]
+        self.pending = pending
+        self.done = False
+        self.armed = False
+        self.queued = False
+
+
+class Exchange:
+    """A request on its way. Both streams are registered with the poller, and the exchange's from now on.
+
+    Args:
+        reached: the destination.
+        then: called when the client's connection goes on.
+        again: called instead when the kept connection was gone already and nothing is lost; None: it was fresh.
+    """
+
+    __slots__ = (
+        "_again",
+        "_core",
+        "_down",
+        "_ending",
+        "_remote",
+        "_request",
+        "_then",
+        "_up",
+        "deadline",
+        "entry",
+        "session",
+    )
+
+    def __init__(
+        self,
+        core: Core,
+        session: Session,
+        entry: Entry,
+        client: Stream,
+        reached: Reached,
+        request: Forward,
+        then: Next,
+    ) -> None:
+        self._core = core
+        self.session = session
+        self.entry = entry
+        self._remote = reached
+        self._request = request
+        self._then = then
+        self._again: Callable[[bytes], None] | None = None
+        self._ending: Ending | None = None
+        self.deadline = core.poller.now + entry.timeouts.idle
+        self._up = _Way(client, reached.stream, b"", request.head)
+        self._down = _Way(reached.stream, client, b"", b"")
+
+    def start(self, early: bytes, again: Callable[[bytes], None] | None) -> None:
+        """Begin with what the client has sent behind the request's head."""
+        core = self._core
+        core.connections.add(self)
+        self._again = again
+        self._up.reader.feed(early)
+        self._up.parser = request_body(self._up.reader, self._request.length)
+        self._down.parser = response(self._down.reader, self._request, self.entry.inbound.via)
+        core.poller.hand_over(self._up.source.fileno(), self._on_client)
+        core.poller.hand_over(self._down.source.fileno(), self._on_remote)
+        self._run(self._up)
+        if not self.session.ended:
+            self._run(self._down)
+
+    def expire(self) -> None:
+        """Nothing moved for too long."""
+        self._fail("idle_timeout", 504, "Gateway Timeout", "http_response_timeout")
+
+    def cut(self, reason: str) -> None:
+        """It may not go on."""
+        self._break("closed", reason)
+
+    def _on_client(self, mask: int) -> None:
+        if self._touch() and mask & WRITE and self._down.armed:
+            self._run(self._down)
+        if not self.session.ended and mask & (HANGUP):
+            self._break("closed", "client_gone")
+        elif not self.session.ended and mask & READABLE and not self._up.done:
+            self._run(self._up)
+
+    def _on_remote(self, mask: int) -> None:
+        if self._touch() and mask & WRITE and self._up.armed and not self._up.done:
+            self._run(self._up)
+        if not self.session.ended and mask & READABLE:
+            self._run(self._down)
+
+    def _touch(self) -> bool:
+        self.deadline = self._core.poller.now + self.entry.timeouts.idle
+        return not self.session.ended
+
+    def _run(self, way: _Way) -> None:
+        """Move what can be moved."""
+        try:
+            self._move(way)
+        except StopIteration as stop:
+            way.done = True
+            if way is self._down:
+                self._ending = stop.value
+                self._finish()
+        except BlockingIOError:
+            return
+        except MessageError as error:
+            self._wrong(way, str(error))
+        except OSError:
+            self._wrong(way, "reset")
+
+    def _move(self, way: _Way) -> None:
+        reads = 0
+        while not way.pending or self._flush(way):
+            step = next(way.parser)
+            if step is not None:
+                way.pending = step
+            elif way.reader.ended:
+                raise MessageError("truncated")
+            elif reads < BURST:
+                reads += 1
+                self._read(way)
+            else:
+                self._run_later(way)
+                return
+
+    def _run_later(self, way: _Way) -> None:
+        if not way.queued:
+            way.queued = True
+            self._core.poller.soon(partial(self._run_on, way))
+
+    def _run_on(self, way: _Way) -> None:
+        way.queued = False
+        if not way.done and not self.session.ended and self in self._core.connections:
+            self._run(way)
+
+    def _read(self, way: _Way) -> None:
+        data = way.source.recv(CHUNK, DONTWAIT)
+        if not data:
+            way.reader.ended = True
+        else:
+            way.reader.feed(data)
+            if way is self._down:
+                self.session.bytes_received += len(data)
+
+    def _flush(self, way: _Way) -> bool:
+        """Send what waits; False if it has to wait longer."""
+        try:
+            sent = way.sink.send(way.pending, DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if way is self._up:
+            self.session.bytes_sent += sent
+        way.pending = way.pending[sent:]
+        if way.pending and not way.armed:
+            way.armed = True
+            self._core.poller.modify(way.sink.fileno(), READ | WRITE | EDGE)
+        return not way.pending
+
+    def _wrong(self, way: _Way, reason: str) -> None:
+        """One side does not keep to the protocol, or is gone."""
+        answered = self.session.bytes_received > 0
+        if way is self._up and way.reader.ended:
+            self._break("closed", "client_closed")  # in the middle of its request
+        elif way is self._up and reason != "reset":
+            self._fail(reason, 400, "Bad Request", "http_request_error")
+        elif way is self._up:
+            way.done = True  # the destination may have said why before it went: let it be heard
+            way.pending = b""
+            self._run(self._down)
+        elif not answered and self._again is not None and self._may_repeat():
+            self._core.poller.close(self._remote.stream)
+            self._core.connections.discard(self)
+            self._again(self._up.reader.rest())
+        else:
+            self._fail(reason if answered else "no_response", 502, "Bad Gateway", "http_response_incomplete")
+
+    def _may_repeat(self) -> bool:
+        return self._request.length == 0 and self._request.method in _IDEMPOTENT
+
+    def _finish(self) -> None:
+        """The response is complete, and sent."""
+        ending = self._ending
+        assert ending is not None
+        if ending.upgraded:
+            self._core.connections.discard(self)
+            relay = Relay(self._core, self.session, self.entry, self._up.source, self._remote.stream)
+            relay.start(self._up.reader.rest(), client_unread=True, remote_unread=True, late=self._down.reader.rest())
+            return
+        self._complete("closed", "eof")
+        if not ending.keep_client or not self._up.done:
+            self._core.poller.close(self._remote.stream)
+            self._say_goodbye()
+            return
+        kept = None
+        if ending.keep_origin and not self._down.reader.peek():
+            kept = Kept(self._core, self._remote, self._request.host, self._request.port, self.session.user)
+        else:
+            self._core.poller.close(self._remote.stream)
+        self._core.connections.discard(self)
+        self._core.book(self.session)
+        self._then(self._up.reader.rest(), kept)
+
+    def _fail(self, reason: str, status: int, phrase: str, error: str) -> None:
+        """Tell the client, if it has not been told anything yet."""
+        if self.session.bytes_received or self._down.pending:
+            self._break("failed", reason)
+            return
+        answer = http1.response(status, phrase, f"Proxy-Status: vpn; error={error}\r\n", close=True)
+        try:
+            self._up.source.send(answer, DONTWAIT)
+        except OSError:
+            self._break("failed", reason)
+            return
+        self._complete("failed", reason)
+        self._core.poller.close(self._remote.stream)
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        try:
+            self._up.source.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._core.poller.close(self._up.source)
+            self._core.end(self)
+            return
+        self._core.connections.discard(self)
+        Farewell(self._core, self._up.source, self.session, self.entry)
+
+    def _break(self, status: Status, reason: str) -> None:
+        """Reset both sides: what was sent so far must not look complete."""
+        if self.session.ended:
+            return
+        self._complete(status, reason)
+        for stream in (self._up.source, self._remote.stream):
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._core.poller.close(stream)
+        self._core.end(self)
+
+    def _complete(self, status: Status, reason: str) -> None:
+        self.session.status = status
+        self.session.reason = reason
+        self.session.ended = time.time()

@@ -1,0 +1,53 @@
+"""What the phases of a connection need of a socket; plain ones and TLS ones (vpn.proxy.tls) have it."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Protocol
+
+DONTWAIT = socket.MSG_DONTWAIT
+"""Given with every read and write: accepted sockets need not be made non-blocking first, a system call less."""
+
+
+_PROBES = 3  # unanswered questions whether the other side is there, until it counts as gone
+
+
+class Stream(Protocol):
+    """A connected byte stream that never waits.
+
+    Where a plain socket raises BlockingIOError, a stream does. `send` may take less than it is given; the
+    rest is given to it again, from where it left off, when the descriptor is writable.
+    """
+
+    def fileno(self) -> int:
+        """The descriptor to watch."""
+
+    def recv(self, bufsize: int, flags: int = ..., /) -> bytes:
+        """Read; empty at the end of the stream."""
+
+    def recv_into(self, buffer: bytearray, nbytes: int = ..., flags: int = ..., /) -> int:
+        """Read into a buffer; short only if there is no more, or the end or urgent data follows."""
+
+    def send(self, data: bytes | memoryview, flags: int = ..., /) -> int:
+        """Send; how much was taken."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End our direction."""
+
+    def setsockopt(self, level: int, optname: int, value: Any, /) -> None:
+        """Set an option of the socket."""
+
+    def getsockname(self) -> Any:
+        """The local address."""
+
+    def close(self) -> None:
+        """Close."""
+
+
+def set_keepalive(sock: socket.SocketType | Stream, seconds: int) -> None:
+    """Let TCP ask, after so many seconds of silence, whether the other side is there; 0: never."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1 if seconds else 0)
+    if seconds:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // _PROBES))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)

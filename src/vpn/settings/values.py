@@ -1,0 +1,76 @@
+"""Kinds of values that settings have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from vpn.domain.address import Endpoint, parse_endpoint
+from vpn.domain.destination import parse_destination
+from vpn.domain.errors import Invalid
+from vpn.domain.network import parse_network
+from vpn.settings import paths
+
+
+class Section(BaseModel):
+    """A group of settings; a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _to_endpoint(value: Any) -> Endpoint:
+    if isinstance(value, Endpoint):
+        return value
+    try:
+        return parse_endpoint(str(value))
+    except Invalid as error:
+        raise ValueError(f"an address and port: {error.hint}") from None
+
+
+def _to_endpoint_or_none(value: Any) -> Endpoint | None:
+    return None if value in (None, "none") else _to_endpoint(value)
+
+
+def _to_absolute(value: Any) -> Any:
+    return paths.absolute(value) if isinstance(value, (str, Path)) and str(value) else value
+
+
+def _to_list(value: Any) -> Any:
+    """A list may be written with commas, as it must be in the environment."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _checked(parse: Callable[[str], object]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        try:
+            parse(value)
+        except Invalid as error:
+            raise ValueError(error.hint) from None
+        return value
+
+    return check
+
+
+Listed = BeforeValidator(_to_list)
+AbsolutePath = Annotated[Path, BeforeValidator(_to_absolute)]
+Listen = Annotated[Endpoint, BeforeValidator(_to_endpoint)]
+ListenOrNot = Annotated[Endpoint | None, BeforeValidator(_to_endpoint_or_none)]
+Seconds = Annotated[float, Field(gt=0, le=86400 * 7, allow_inf_nan=False)]
+NetworkText = Annotated[str, AfterValidator(_checked(parse_network))]
+DestinationText = Annotated[str, AfterValidator(_checked(parse_destination))]
+Networks = Annotated[list[NetworkText], Listed]
+Destinations = Annotated[list[DestinationText], Listed]
+Texts = Annotated[list[str], Listed]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+def section_in(annotation: Any) -> type[Section] | None:
+    """The section that a setting is, or has below names or numbers."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(section_in, get_args(annotation))), None)
