@@ -214,7 +214,9 @@ class Association:
     def _resolved(self, payload: bytes, port: int, addresses: list[bytes]) -> None:
         self._waiting -= 1
         if not self.session.ended:
-            self._send(payload, addresses, port)
+            # There is no telling whether a family works; the one that the client came by is the best guess.
+            ours = 16 if self._relay.family == socket.AF_INET6 else 4
+            self._send(payload, sorted(addresses, key=lambda address: len(address) != ours), port)
 
     def _send(self, payload: bytes, addresses: list[bytes], port: int) -> None:
         """To the first of these addresses that may be reached, and can be."""
