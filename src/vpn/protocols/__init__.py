@@ -21,4 +21,8 @@ reply the client should get.
 
 `parse(reader, admitted=True)` serves a client that needs no credentials, because of its network or its
 certificate. Who names a user all the same is asked for the password.
+
+The modules `*_client` speak to upstream proxies. They are generators of the same kind that yield only `None`
+and `Send`, return when the tunnel stands, and raise `UpstreamError`. `proxy_protocol` yields only `None` and
+returns an address; `datagram` is plain functions.
 """
