@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
-.PHONY: help run install test lint format test-deps bench docs lock clean
+.PHONY: help run install test lint format test-deps bench fuzz docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +35,11 @@ test-deps: ## Install the programs of the system that tests use (Debian, as root
 bench: $(VENV)/installed-dev ## Measure, and print what was measured
 	$(BIN)/python -m bench
 
+FUZZ_SECONDS ?= 20
+
+fuzz: $(VENV)/installed-fuzz ## Look for bytes that break a parser, FUZZ_SECONDS=20 for each
+	@$(BIN)/python -m fuzz $(FUZZ_SECONDS)
+
 docs: $(VENV)/installed-dev ## Write the pages of docs/ that come from the code
 	$(BIN)/python -m docs.generate
 
@@ -43,12 +48,13 @@ lock: ## Choose the newest versions that pyproject.toml allows, and pin them
 	$(VENV)-lock/bin/python -m pip install --quiet uv
 	echo 'flit_core>=4,<5' | $(VENV)-lock/bin/uv pip compile --quiet --upgrade $(LOCK) pyproject.toml - -o requirements/run.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --upgrade $(LOCK) --extra dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(VENV)-lock/bin/uv pip compile --quiet --upgrade $(LOCK) --extra fuzz -c requirements/run.txt pyproject.toml -o requirements/fuzz.txt
 	rm -r $(VENV)-lock
 
 LOCK := --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 clean: ## Remove everything that was installed or cached
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -66,4 +72,9 @@ $(VENV)/installed: requirements/run.txt pyproject.toml | $(VENV)/created
 $(VENV)/installed-dev: requirements/dev.txt $(VENV)/installed
 	@echo "Installing what tests and checks need ..."
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/installed-fuzz: requirements/fuzz.txt $(VENV)/installed
+	@echo "Installing the fuzzer ..."
+	@$(PIP) --require-hashes -r requirements/fuzz.txt
 	@touch $@

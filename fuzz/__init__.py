@@ -1,0 +1,1 @@
+"""Fuzzing of the parsers (`make fuzz`): coverage-guided, with atheris."""

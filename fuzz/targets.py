@@ -1,0 +1,98 @@
+"""What is fuzzed: one row for each way into each parser. A new parser is a row here."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from fuzz.driving import Parse, hold_to_promises
+from vpn.domain.address import pack
+from vpn.protocols import datagram, http1, http1_client, proxy_protocol, socks4, socks5, socks5_client
+from vpn.protocols.errors import ProtocolError
+
+
+class Target(NamedTuple):
+    """Something to fuzz: what is called with the bytes, and examples to begin with."""
+
+    call: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+
+
+def _conversation(parse: Parse, limit: int, *seeds: bytes) -> Target:
+    """A parser that never buffers more than `limit` bytes. The zero before a seed has all questions answered well."""
+    return Target(partial(hold_to_promises, parse, limit), tuple(b"\0" + seed for seed in seeds))
+
+
+def _unpack(raw: bytes) -> None:
+    """A header that is understood is what we would have written, and the kind of buffer does not matter."""
+    try:
+        read = datagram.unpack(raw)
+    except ProtocolError:
+        return
+    assert read == datagram.unpack(memoryview(raw))
+    assert read.payload <= len(raw)
+    if pack(read.host) is None or raw[3] != 3:
+        assert datagram.header(read.host, read.port) == raw[: read.payload]
+
+
+_LOGIN = b"\x05\x01\x02\x01\x05alice\x06s3cret"
+_TO_V6 = b"\x04" + socket.inet_pton(socket.AF_INET6, "2001:db8::1") + b"\x01\xbb"
+_SOCKS5_REQUESTS = tuple(
+    b"\x05" + command + b"\x00" + destination
+    for command in (b"\x01", b"\x02", b"\x03")
+    for destination in (b"\x01\xc0\x00\x02\x01\x00\x50", b"\x03\x0bexample.com\x01\xbb", _TO_V6)
+)
+_SOCKS4 = (b"\x04\x01\x00\x50\xc0\x00\x02\x01alice\x00", b"\x04\x02\x01\xbb\x00\x00\x00\x01alice\x00example.com\x00")
+_HTTP = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n"
+_V2 = b"\r\n\r\n\x00\r\nQUIT\n\x21"
+
+TARGETS: dict[str, Target] = {
+    "socks5": _conversation(socks5.parse, 257, *(_LOGIN + request for request in _SOCKS5_REQUESTS)),
+    "socks5_admitted": _conversation(
+        partial(socks5.parse, admitted=True),
+        257,
+        *(b"\x05\x01\x00" + request for request in _SOCKS5_REQUESTS),
+        b"\x05\x01\x02\x01\x00\x00" + _SOCKS5_REQUESTS[0],
+    ),
+    "socks4": _conversation(socks4.parse, 256, *_SOCKS4),
+    "socks4_admitted": _conversation(partial(socks4.parse, admitted=True), 256, *_SOCKS4),
+    "http1": _conversation(
+        http1.parse,
+        http1.HEAD_LIMIT,
+        _HTTP + b"Proxy-Authorization: Basic YWxpY2U6czNjcmV0\r\n\r\nearly",
+        _HTTP + b"\r\n" + _HTTP + b"Proxy-Authorization: Basic YWxpY2U6czNjcmV0\r\n\r\n",
+        b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\nContent-Length: 2\r\n\r\nno",
+    ),
+    "proxy_protocol": _conversation(
+        proxy_protocol.parse,
+        proxy_protocol.BLOCK_LIMIT,
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 1080\r\n\x05",
+        b"PROXY TCP6 2001:db8::7 2001:db8::1 56324 1080\r\n\x05",
+        b"PROXY UNKNOWN\r\n",
+        _V2 + b"\x11\x00\x0c\xcb\x00\x71\x07\xc0\x00\x02\x01\xdc\x04\x04\x38\x05",
+        _V2 + b"\x21\x00\x27" + bytes(39),
+        _V2 + b"\x31\x00\xd8" + bytes(216),
+    ),
+    "datagram": Target(
+        _unpack,
+        (b"\x00\x00\x00\x01\xc0\x00\x02\x01\x00\x35hello", b"\x00\x00\x00\x03\x01x\x00\x35", b"\x00\x00\x00" + _TO_V6),
+    ),
+    "socks5_client_greet": _conversation(
+        partial(socks5_client.greet, user="alice", password="s3cret"), 257, b"\x05\x00", b"\x05\x02\x01\x00"
+    ),
+    "socks5_client_connect": _conversation(
+        partial(socks5_client.connect, host="example.com", port=443),
+        257,
+        b"\x05\x00\x00\x01\xc0\x00\x02\x07\x9c\x40hello",
+        b"\x05\x00\x00\x03\x0bexample.com\x01\xbb",
+        b"\x05\x00\x00" + _TO_V6,
+    ),
+    "http1_client": _conversation(
+        partial(http1_client.connect, host="example.com", port=443, user="alice", password="s3cret"),
+        http1_client.HEAD_LIMIT,
+        b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\nhello",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 407 No\r\n\r\n",
+    ),
+}
