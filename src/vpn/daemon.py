@@ -30,6 +30,7 @@ from vpn.domain.errors import Unavailable
 from vpn.domain.inbound import Inbound
 from vpn.proxy.binding import Bound, bind
 from vpn.proxy.supervisor import Supervisor
+from vpn.proxy.tls import client_context, server_context
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
 from vpn.services.session_log import log_sessions
@@ -109,6 +110,7 @@ async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -
     _handle_signals(stop)
     # Ports first: if one is taken, nothing has been written yet.
     api_socket = _listen(settings.api.listen, "api.listen")
+    _check_certificates(settings)
     bound = _bind_all(inbounds_of(settings.proxy), settings.proxy.workers)
     inbounds = [each.inbound for each in bound]
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
@@ -223,6 +225,15 @@ def _announcement(
         token_file=directory.token,
         first_links=links_for(inbounds, first.user.name, first.password) if first is not None else [],
     )
+
+
+def _check_certificates(settings: Settings) -> None:
+    for inbound in inbounds_of(settings.proxy):
+        if inbound.tls is not None:
+            server_context(inbound.tls)
+    for upstream in egress_of(settings.proxy).upstreams:
+        if upstream.protocol == "https":
+            client_context(upstream)
 
 
 def _bind_all(inbounds: list[Inbound], workers: int) -> list[Bound]:

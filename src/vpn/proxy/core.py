@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from vpn.domain.session import Session
+from vpn.proxy.background import Background
 from vpn.proxy.control import Log, Report, Snapshot, Verify
 from vpn.proxy.credentials import Credentials
 from vpn.proxy.entry import Entry
@@ -49,6 +50,7 @@ class Core:
         self.outgoing = Outgoing(self)
         self.connections: set[Connection] = set()
         self.pipes = Pipes()
+        self.background = Background(poller)
         self.buffer = bytearray(BUFFER)
         self.view = memoryview(self.buffer)
         self._send = send

@@ -52,6 +52,11 @@ class Entry:
         packed = pack(host.partition("%")[0])
         return self.inbound.anonymous_user if packed and any_holds(self._open_to, packed) else ""
 
+    @property
+    def plain(self) -> bool:
+        """Whether clients begin with what they want: there is neither TLS nor a load balancer."""
+        return self.inbound.tls is None and not self._trusted
+
     def trusts(self, host: str) -> bool:
         """Whether this is a load balancer, which says for whom it comes."""
         packed = pack(host.partition("%")[0])

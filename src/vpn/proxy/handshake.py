@@ -68,6 +68,7 @@ class Handshake:
         "_core",
         "_first",
         "_kept",
+        "_layered",
         "_parser",
         "_pending",
         "_reader",
@@ -103,6 +104,7 @@ class Handshake:
         self._pending: Pending | None = None
         self._connect_to: Connect | Forward | None = None
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
+        self._layered = type(stream) is not socket.SocketType  # nor does TLS tell of what it holds
         self._unread = False  # the kernel may hold bytes that it will not tell of again
         self.deadline = core.poller.now + entry.timeouts.handshake
 
@@ -165,7 +167,7 @@ class Handshake:
                 self._close("failed", "client_closed")
                 return
             # A full read, or an end of stream behind it, is not told again.
-            self._unread = len(data) == CHUNK or bool(mask & ENDING)
+            self._unread = len(data) == CHUNK or bool(mask & ENDING) or self._layered
             self._feed(data)
             if not self._unread or self.session.ended or self not in self._core.connections:
                 return

@@ -6,12 +6,16 @@ import errno
 import select
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from vpn.domain.session import Session
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.handshake import Handshake
 from vpn.proxy.stream import set_keepalive
+
+if TYPE_CHECKING:
+    from vpn.proxy.arrival import Arrivals
 
 BACKLOG = 4096  # connections that may wait to be accepted
 _BATCH = 64  # connections accepted before the others have their turn
@@ -55,6 +59,7 @@ class Listener:
         self._sock = socket.SocketType(fileno=sock.detach())
         self._family = int(self._sock.family)
         self._exhausted = False
+        self._arrivals: Arrivals | None = None
         self.serve(entry)
         core.poller.register(self._sock.fileno(), self._on_event, select.EPOLLIN)
 
@@ -63,9 +68,19 @@ class Listener:
         self.entry = entry
         self._name = entry.inbound.name
         set_keepalive(self._sock, entry.inbound.keepalive)
+        if self._arrivals is not None:
+            self._arrivals.close()
+            self._arrivals = None
+        if not entry.plain:
+            # A worker that serves neither TLS nor load balancers does without the memory of OpenSSL.
+            from vpn.proxy.arrival import Arrivals  # noqa: PLC0415
+
+            self._arrivals = Arrivals(self._core, entry)
 
     def close(self) -> None:
         """Accept no more."""
+        if self._arrivals is not None:
+            self._arrivals.close()
         self._core.poller.close(self._sock)
 
     def _on_event(self, mask: int) -> None:
@@ -98,7 +113,10 @@ class Listener:
             sock.close()
             return
         try:
-            Handshake(core, sock, session, entry, entry.admitted(host)).start()
+            if self._arrivals is None:
+                Handshake(core, sock, session, entry, entry.admitted(host)).start()
+            else:
+                self._arrivals.welcome(sock, session, entry)
         except OSError:
             entry.give_place()
             raise

@@ -151,7 +151,7 @@ class Relay:
                 self._note_much(flow, count)
             if not self._push(flow, core.view[:count]):
                 return
-            if count < size and not mask & ENDING:
+            if count < size and not mask & ENDING and flow.moved >= 0:
                 return  # short: the kernel has no more, and will tell when it has
         self._go_on_later(flow)
 

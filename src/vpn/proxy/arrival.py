@@ -1,0 +1,225 @@
+"""What may come before a client says what it wants: a load balancer's header, and TLS.
+
+    accepted ──► Preface ──► Securing ──► Handshake
+
+Either of the first two may be left out; each hands the connection over to the next, with the bytes that it
+has read too many.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+
+from vpn.domain.address import Endpoint
+from vpn.domain.errors import Invalid
+from vpn.domain.session import Session
+from vpn.protocols import proxy_protocol
+from vpn.protocols.errors import ProtocolError
+from vpn.protocols.reader import Reader
+from vpn.proxy.core import Core
+from vpn.proxy.entry import Entry
+from vpn.proxy.handshake import Handshake
+from vpn.proxy.poller import EDGE, HANGUP, READ
+from vpn.proxy.stream import DONTWAIT
+from vpn.proxy.tls import Certificates, TLSStream
+
+_CHUNK = 4096
+
+Next = Callable[[bytes], None]
+
+
+class _Phase:
+    """A connection that is not yet at its handshake."""
+
+    def __init__(self, core: Core, sock: Any, session: Session, entry: Entry, deadline: float) -> None:
+        self._core = core
+        self._sock = sock
+        self.session = session
+        self.entry = entry
+        self.deadline = deadline
+
+    def begin(self, *, registered: bool) -> None:
+        """Take the connection.
+
+        Raises:
+            OSError: the kernel has no room for it.
+        """
+        if registered:
+            self._core.poller.hand_over(self._sock.fileno(), self._on_event)
+        else:
+            self._core.poller.register(self._sock.fileno(), self._on_event, READ | EDGE)
+        self._core.connections.add(self)
+
+    def expire(self) -> None:
+        """The client was too slow."""
+        self._close("handshake_timeout")
+
+    def cut(self, reason: str) -> None:
+        """The client may not go on."""
+        self._close(reason)
+
+    def _on_event(self, mask: int) -> None:
+        raise NotImplementedError
+
+    def _close(self, reason: str) -> None:
+        session = self.session
+        if not session.ended:
+            session.status, session.reason, session.ended = "failed", reason, time.time()
+            self._core.poller.close(self._sock)
+            self._core.end(self)
+
+
+class Preface(_Phase):
+    """A load balancer, until it has said for whom it comes (the PROXY protocol)."""
+
+    def __init__(self, core: Core, sock: Any, session: Session, entry: Entry, then: Next) -> None:
+        super().__init__(core, sock, session, entry, core.poller.now + entry.timeouts.handshake)
+        self._then = then
+        self._reader = Reader()
+        self._parser: Generator[None, None, Endpoint | None] = proxy_protocol.parse(self._reader)
+        next(self._parser)
+
+    def _on_event(self, mask: int) -> None:
+        try:
+            while data := self._sock.recv(_CHUNK, DONTWAIT):
+                self._reader.feed(data)
+                next(self._parser)
+        except BlockingIOError:
+            return
+        except StopIteration as stop:
+            self._finish(stop.value)
+            return
+        except ProtocolError as error:
+            self._close(error.reason)
+            return
+        except OSError:
+            pass
+        self._close("client_closed")
+
+    def _finish(self, source: Endpoint | None) -> None:
+        if source is not None:
+            self.session.source_host, self.session.source_port = source
+        self._core.connections.discard(self)
+        self._then(self._reader.rest())
+
+
+class Securing(_Phase):
+    """A client, until TLS stands."""
+
+    def __init__(
+        self, core: Core, sock: Any, session: Session, entry: Entry, context: ssl.SSLContext, early: bytes
+    ) -> None:
+        super().__init__(core, sock, session, entry, core.poller.now + entry.timeouts.handshake)
+        self._stream = TLSStream(core.poller, sock, context, early)
+        self._begun = False  # the first step is the costly one: it signs
+        self._busy = False
+        self._unread = bool(early)
+        if early:
+            core.poller.soon(self._go_on)
+
+    def _on_event(self, mask: int) -> None:
+        self._unread = True
+        if mask & HANGUP:
+            self._close("client_gone")
+        elif not self._busy:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        while self._unread and not self._busy and not self.session.ended:
+            try:
+                if not self._stream.receive():
+                    self._close("client_closed")
+                    return
+            except BlockingIOError:
+                self._unread = False
+            except OSError:
+                self._close("client_gone")
+                return
+            if self._begun:
+                self._computed(self._stream.compute())
+            else:
+                self._begun = self._busy = True
+                self._core.background.run(self._stream.compute, self._came_back)
+
+    def _came_back(self, error: BaseException | None) -> None:
+        self._busy = False
+        if not self.session.ended:
+            self._computed(error)
+            self._go_on()
+
+    def _computed(self, error: BaseException | None) -> None:
+        """One step of the handshake was made."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._close("client_gone")
+            return
+        if error is None:
+            self._finish()
+        elif not isinstance(error, ssl.SSLWantReadError):
+            self._core.log_rarely("TLS handshake failed", inbound=self.session.inbound, reason=_reason(error))
+            self._close("tls_handshake_failed")
+
+    def _finish(self) -> None:
+        entry, session = self.entry, self.session
+        self._unread = False
+        user = entry.admitted(session.source_host)
+        tls = entry.inbound.tls
+        if tls is not None and tls.certificate_names_user:
+            name = self._stream.peer_name()
+            if self._core.credentials.allowed(name):
+                user = name
+        self._core.connections.discard(self)
+        Handshake(self._core, self._stream, session, entry, user).take_over(b"")
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "reason", None) or str(error)
+
+
+class Arrivals:
+    """How the clients of an inbound arrive that has TLS, or load balancers before it."""
+
+    def __init__(self, core: Core, entry: Entry) -> None:
+        self._core = core
+        self._certificates: Certificates | None = None
+        if entry.inbound.tls is not None:
+            self._certificates = Certificates(core.poller, entry.inbound.tls, self._complain)
+
+    def close(self) -> None:
+        """Watch the certificate no longer."""
+        if self._certificates is not None:
+            self._certificates.close()
+
+    def welcome(self, sock: socket.SocketType, session: Session, entry: Entry) -> None:
+        """Take a client that has been accepted.
+
+        Raises:
+            OSError: the kernel has no room for it.
+        """
+        if entry.trusts(session.source_host):
+            then = partial(self._secure, sock, session, entry, registered=True)
+            Preface(self._core, sock, session, entry, then).begin(registered=False)
+        else:
+            self._secure(sock, session, entry, b"", registered=False)
+
+    def _secure(
+        self, sock: socket.SocketType, session: Session, entry: Entry, early: bytes, *, registered: bool
+    ) -> None:
+        if self._certificates is not None:
+            context = self._certificates.context
+            Securing(self._core, sock, session, entry, context, early).begin(registered=registered)
+            return
+        handshake = Handshake(self._core, sock, session, entry, entry.admitted(session.source_host))
+        if registered:
+            handshake.take_over(early)
+        else:
+            handshake.start()
+
+    def _complain(self, error: Invalid) -> None:
+        self._core.log("error", "the new certificate cannot be used", reason=error.message, hint=error.hint)
