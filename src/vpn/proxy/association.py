@@ -175,7 +175,7 @@ class Association:
     def _allowed(self, packed: bytes, port: int) -> tuple[socket.SocketType, Address] | None:
         """The socket and address for this destination, unless it is forbidden."""
         core = self._core
-        why = forbidden(core, packed) or core.outgoing.udp_refused(unpack(packed), port, self.session.user)
+        why = forbidden(core, packed) or core.outgoing.direct_refused(unpack(packed), port, self.session.user)
         if why:
             core.log_rarely("datagram refused", user=self.session.user, destination=unpack(packed), reason=why)
             return None

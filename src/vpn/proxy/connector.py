@@ -62,6 +62,8 @@ class Reached(msgspec.Struct, frozen=True):
     stream: Any
     address: str
     unread: bool
+    early: bytes = b""
+    """What it has said already."""
 
 
 class Unreached(msgspec.Struct, frozen=True):
@@ -75,11 +77,18 @@ Outcome = Reached | Unreached
 
 
 class Connector:
-    """One try to reach one destination. It is made, started, and calls `done` once unless cancelled."""
+    """One try to reach one destination. It is made, started, and calls `done` once unless cancelled.
 
-    __slots__ = ("_attempts", "_core", "_done", "_failure", "_host", "_port", "_todo", "_wake")
+    Args:
+        guarded: whether the destination guard applies. It does not to upstreams, which the operator named.
+    """
 
-    def __init__(self, core: Core, host: str, port: int, done: Callable[[Outcome], None]) -> None:
+    __slots__ = ("_attempts", "_core", "_done", "_failure", "_guarded", "_host", "_port", "_todo", "_wake")
+
+    def __init__(
+        self, core: Core, host: str, port: int, done: Callable[[Outcome], None], *, guarded: bool = True
+    ) -> None:
+        self._guarded = guarded
         self._core = core
         self._host = host
         self._port = port
@@ -108,7 +117,7 @@ class Connector:
         if not addresses:
             self._finish(Unreached(Refusal.NAME_NOT_FOUND, ""))
             return
-        why = [forbidden(self._core, address) for address in addresses]
+        why = [forbidden(self._core, address) if self._guarded else "" for address in addresses]
         addresses = [address for address, kind in zip(addresses, why, strict=True) if not kind]
         if not addresses:
             self._finish(Unreached(Refusal.NOT_ALLOWED, why[0]))

@@ -97,6 +97,21 @@ class Verify(Message, frozen=True):
     password: str
 
 
+class UpstreamReport(msgspec.Struct, frozen=True):
+    """How an upstream is, as one worker knows it; counted since the worker started."""
+
+    name: str
+    healthy: bool
+    opened: int
+    """Connections made to it."""
+    reused: int
+    """Connections that were ready before they were needed."""
+    failed: int
+    idle: int
+    """Connections that are ready now."""
+    evicted: int
+
+
 class Report(Message, frozen=True):
     """Counters since the worker started, and the sessions that ended since the last report.
 
@@ -108,6 +123,7 @@ class Report(Message, frozen=True):
     bytes_sent: int
     bytes_received: int
     ended: list[Session]
+    upstreams: list[UpstreamReport] = []
 
 
 class Log(Message, frozen=True):

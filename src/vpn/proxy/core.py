@@ -125,6 +125,7 @@ class Core:
             bytes_sent=self._bytes_sent + sum(session.bytes_sent for session in live),
             bytes_received=self._bytes_received + sum(session.bytes_received for session in live),
             ended=ended,
+            upstreams=self.outgoing.report(),
         )
 
     def _sweep(self) -> None:

@@ -98,7 +98,7 @@ class Exchange:
         self._ending: Ending | None = None
         self.deadline = core.poller.now + entry.timeouts.idle
         self._up = _Way(client, reached.stream, b"", request.head)
-        self._down = _Way(reached.stream, client, b"", b"")
+        self._down = _Way(reached.stream, client, reached.early, b"")
 
     def start(self, early: bytes, again: Callable[[bytes], None] | None) -> None:
         """Begin with what the client has sent behind the request's head."""

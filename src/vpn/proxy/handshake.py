@@ -309,7 +309,7 @@ class Handshake:
             return
         self._core.connections.discard(self)
         relay = Relay(self._core, self.session, self.entry, self._stream, outcome.stream)
-        relay.start(self._reader.rest(), client_unread=self._unread, remote_unread=outcome.unread)
+        relay.start(self._reader.rest(), client_unread=self._unread, remote_unread=outcome.unread, late=outcome.early)
 
     def _exchange(self, request: Forward, outcome: Reached, *, kept: bool) -> None:
         self._core.connections.discard(self)
@@ -335,6 +335,10 @@ class Handshake:
         self.session.host = step.host
         self.session.port = step.port
         self._wait_for(self.entry.timeouts.bind)
+        refused = self._core.outgoing.direct_refused(step.host, step.port, self.session.user)
+        if refused:
+            self._unreached(Unreached(Refusal.NOT_ALLOWED, refused))
+            return
         local = self._stream.getsockname()[0]
         self._pending = binder = Binder(self._core, step.host, local, self._bound, self._accepted)
         binder.start()
