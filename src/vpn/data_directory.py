@@ -17,7 +17,7 @@ from vpn.settings import paths
 from vpn.store.secrets import write_private
 
 SOCKET_BACKLOG = 128
-_OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET)
+OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET)
 _RETRY = 0.05  # seconds
 
 
@@ -137,7 +137,7 @@ class DataDirectory:
         status = self.path.stat()
         if stat.S_IMODE(status.st_mode) & 0o077 == 0:
             return
-        if any(not entry.name.startswith(_OURS) for entry in self.path.iterdir()):
+        if any(not entry.name.startswith(OURS) for entry in self.path.iterdir()):
             raise Unavailable(
                 "data_dir_exposed",
                 f"{self.path} is open to others and holds other things",
