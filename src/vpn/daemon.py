@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,30 +15,31 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import structlog
 import uvloop
 from fastapi import FastAPI
 
-from vpn import logs
+from vpn import logs, privileges
 from vpn.api import in_process
 from vpn.api.app import create_app
 from vpn.api.auth import trusted
 from vpn.api.server import APIServer
 from vpn.data_directory import DataDirectory
 from vpn.domain.address import Endpoint
-from vpn.domain.errors import Unavailable
+from vpn.domain.errors import DomainError, Unavailable
 from vpn.domain.inbound import Inbound
-from vpn.proxy.binding import Bound, bind
+from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
-from vpn.proxy.tls import client_context, server_context
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
+from vpn.services.data_plane import DataPlane, bind_all, check_files, port_trouble
 from vpn.services.session_log import log_sessions
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import Admission, UserService
 from vpn.settings.model import Settings
-from vpn.settings.plane import egress_of, inbounds_of, setting_of
+from vpn.settings.plane import egress_of, inbounds_of
 from vpn.store.database import Database, sqlite_url
 from vpn.store.facts import FactStore
 from vpn.store.secrets import open_box, read_key
@@ -69,21 +70,41 @@ class House(NamedTuple):
     user_store: UserStore
     facts: FactStore
     snapshots: Snapshots
+    data_plane: DataPlane
     status: StatusService
 
 
-def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
+class _Opened(NamedTuple):
+    """What was opened with the privileges that we were started with, and how we stand now."""
+
+    api_socket: socket.socket
+    bound: list[Bound]
+    standing: privileges.Standing
+
+
+def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], None]) -> None:
     """Run the daemon until SIGINT or SIGTERM.
+
+    Args:
+        reread: reads the settings, now and whenever they are to be read again.
+        announce: called once everything serves.
 
     Raises:
         DomainError: it cannot start; nothing is left half-made.
     """
+    settings = reread()
     os.umask(0o077)
     logs.configure(level=settings.log.level, format=settings.log.format)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # workers inherit it
+    # Ports first: if one is taken, nothing has been written yet. The account next: what is written is its own,
+    # and the loop may have threads.
+    api_socket = _listen(settings.api.listen, "api.listen")
+    bound = bind_all(inbounds_of(settings.proxy), settings.proxy.workers)
+    standing = privileges.settle(settings.process.user, settings.data_dir)
+    check_files(settings.proxy)  # as who will read them
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, announce))
+        runner.run(_serve(reread, settings, announce, _Opened(api_socket, bound, standing)))
 
 
 def call_in_process(settings: Settings, method: str, target: str, body: bytes) -> tuple[int, bytes]:
@@ -95,26 +116,25 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
     """
     os.umask(0o077)
     logs.configure(level="critical", format=settings.log.format)  # the command itself says what went wrong
+    privileges.follow_owner(settings.data_dir)
 
     async def answer() -> tuple[int, bytes]:
         with DataDirectory(settings.data_dir, patience=1) as directory:
-            async with _build(settings, directory, inbounds_of(settings.proxy)) as house:
+            async with _build(settings, directory, lambda: settings) as house:
                 return await in_process.call(house.app, method, target, body)
 
     return asyncio.run(answer())
 
 
-async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
+async def _serve(
+    reread: Callable[[], Settings], settings: Settings, announce: Callable[[Announcement], None], opened: _Opened
+) -> None:
+    api_socket, bound, standing = opened
     log = structlog.get_logger("daemon")
     stop = asyncio.Event()
     _handle_signals(stop)
-    # Ports first: if one is taken, nothing has been written yet.
-    api_socket = _listen(settings.api.listen, "api.listen")
-    _check_certificates(settings)
-    bound = _bind_all(inbounds_of(settings.proxy), settings.proxy.workers)
-    inbounds = [each.inbound for each in bound]
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
-        async with _build(settings, directory, inbounds) as house:
+        async with _build(settings, directory, reread) as house:
             authentication = Authentication(house.user_store)
             supervisor = Supervisor(
                 bound,
@@ -124,17 +144,21 @@ async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -
                 log=structlog.get_logger("proxy"),
                 max_connections=settings.proxy.max_connections,
             )
+            house.data_plane.run(supervisor)
             house.status.watch(supervisor)
             house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
             try:
                 await _start(supervisor, house)
+                _reload_on_hangup(house.data_plane)
                 first = await _welcome(house)
                 for server in servers:
                     server.start()
-                await _announce(announce, _announcement(directory, inbounds, api_socket, first), house)
-                log.info("ready", proxy=[str(each.listen) for each in inbounds], workers=settings.proxy.workers)
+                log.log(standing.level, standing.event, **standing.fields)
+                await _announce(announce, _announcement(house, directory, api_socket, first), house)
+                listening = [str(each.listen) for each in house.data_plane.inbounds()]
+                log.info("ready", proxy=listening, workers=settings.proxy.workers)
                 await stop.wait()
                 log.info("stopping", sessions=supervisor.totals().active, drain=settings.proxy.drain_timeout)
                 await supervisor.stop(settings.proxy.drain_timeout)
@@ -148,7 +172,7 @@ async def _serve(settings: Settings, announce: Callable[[Announcement], None]) -
 
 
 @asynccontextmanager
-async def _build(settings: Settings, directory: DataDirectory, inbounds: list[Inbound]) -> AsyncIterator[House]:
+async def _build(settings: Settings, directory: DataDirectory, reread: Callable[[], Settings]) -> AsyncIterator[House]:
     """The floors from the store up, and their end."""
     if directory.key.exists():
         read_key(directory.key)  # a damaged one is found before the database is touched
@@ -160,14 +184,16 @@ async def _build(settings: Settings, directory: DataDirectory, inbounds: list[In
         user_store = UserStore(database)
         snapshots = Snapshots(user_store, egress_of(settings.proxy))
         users = UserService(user_store, snapshots, partial(datetime.now, UTC))
-        status = StatusService(user_store, inbounds)
+        data_plane = DataPlane(settings, snapshots, reread)
+        status = StatusService(user_store, data_plane.inbounds)
         app = create_app(
             users=users,
-            links_for=partial(links_for, inbounds),
+            links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
             status=status,
+            data_plane=data_plane,
             token=directory.read_token(),
         )
-        yield House(app, users, user_store, facts, snapshots, status)
+        yield House(app, users, user_store, facts, snapshots, data_plane, status)
     finally:
         await database.close()
 
@@ -216,8 +242,9 @@ async def _announce(announce: Callable[[Announcement], None], announcement: Anno
 
 
 def _announcement(
-    directory: DataDirectory, inbounds: list[Inbound], api_socket: socket.socket, first: Admission | None
+    house: House, directory: DataDirectory, api_socket: socket.socket, first: Admission | None
 ) -> Announcement:
+    inbounds = list(house.data_plane.inbounds())
     return Announcement(
         inbounds=inbounds,
         api=Endpoint(*api_socket.getsockname()[:2]),
@@ -225,28 +252,6 @@ def _announcement(
         token_file=directory.token,
         first_links=links_for(inbounds, first.user.name, first.password) if first is not None else [],
     )
-
-
-def _check_certificates(settings: Settings) -> None:
-    for inbound in inbounds_of(settings.proxy):
-        if inbound.tls is not None:
-            server_context(inbound.tls)
-    for upstream in egress_of(settings.proxy).upstreams:
-        if upstream.protocol == "https":
-            client_context(upstream)
-
-
-def _bind_all(inbounds: list[Inbound], workers: int) -> list[Bound]:
-    """The sockets of all inbounds, or of none."""
-    bound: list[Bound] = []
-    for inbound in inbounds:
-        try:
-            bound.append(bind(inbound, workers))
-        except (OSError, UnicodeError) as error:
-            for each in bound:
-                each.close()
-            raise _port_trouble(inbound.listen, error, setting_of(inbound.name)) from None
-    return bound
 
 
 def _listen(listen: Endpoint, setting: str) -> socket.socket:
@@ -262,17 +267,7 @@ def _listen(listen: Endpoint, setting: str) -> socket.socket:
             raise
         return sock
     except (OSError, UnicodeError) as error:
-        raise _port_trouble(listen, error, setting) from None
-
-
-def _port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
-    in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-    variable = f"VPN_{setting.upper().replace('.', '__')}"
-    return Unavailable(
-        "cannot_listen",
-        f"cannot listen on {listen}: {getattr(error, 'strerror', None) or 'not a host name'}",
-        f"{'stop what uses it, or ' if in_use else ''}set {setting} (or {variable}) to another address",
-    )
+        raise port_trouble(listen, error, setting) from None
 
 
 def _handle_signals(stop: asyncio.Event) -> None:
@@ -286,3 +281,26 @@ def _handle_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal, number)
+
+
+def _reload_on_hangup(data_plane: DataPlane) -> None:
+    """SIGHUP reads the settings again from now on; from a terminal that is closed, it goes on meaning to stop."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def on_hangup() -> None:
+        task = asyncio.create_task(_reload(data_plane))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    if not sys.stdin.isatty():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)
+
+
+async def _reload(data_plane: DataPlane) -> None:
+    log = structlog.get_logger("daemon")
+    try:
+        done = await data_plane.reload()
+    except DomainError as error:
+        log.error("the settings were not reloaded", reason=error.message, hint=error.hint)
+    else:
+        log.info("the settings were reloaded", **msgspec.structs.asdict(done))

@@ -13,9 +13,11 @@ from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
 from vpn.services.access import links_for
+from vpn.services.data_plane import DataPlane
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
+from vpn.settings.model import Settings
 from vpn.store.database import Database, sqlite_url
 from vpn.store.users import UserStore
 
@@ -28,10 +30,13 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     await database.migrate()
     store = UserStore(database)
     inbounds = [Inbound("main", "mixed", Endpoint("127.0.0.1", 1080))]
+    snapshots = Snapshots(store, Egress())
+    settings = Settings(data_dir=tmp_path)
     yield create_app(
-        users=UserService(store, Snapshots(store, Egress()), partial(datetime.now, UTC)),
+        users=UserService(store, snapshots, partial(datetime.now, UTC)),
         links_for=partial(links_for, inbounds),
-        status=StatusService(store, inbounds),
+        status=StatusService(store, lambda: inbounds),
+        data_plane=DataPlane(settings, snapshots, lambda: settings),
         token=TOKEN,
     )
     await database.close()

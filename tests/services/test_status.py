@@ -22,14 +22,14 @@ class Workers:
 
 
 async def test_without_a_data_plane_nothing_is_served(store):
-    service = StatusService(store, [INBOUND])
+    service = StatusService(store, lambda: [INBOUND])
     status = await service.status()
     assert (status.healthy, status.workers, status.totals.opened, status.inbounds) == (False, [], 0, [INBOUND])
 
 
 async def test_healthy_means_that_every_worker_serves(store, users):
     await users.add("alice", "x")
-    service = StatusService(store, [INBOUND])
+    service = StatusService(store, lambda: [INBOUND])
     service.watch(Workers(True, True))
     status = await service.status()
     assert (status.healthy, status.users, status.totals) == (True, 1, Totals(10, 2, 3, 4))

@@ -73,7 +73,12 @@ def test_a_typo_is_named_with_its_line_and_the_right_spelling(tmp_path, name, te
     ("variable", "value", "message", "hint"),
     [
         ("VPN_PROXI__LISTEN", "x", "VPN_PROXI__LISTEN: there is no setting proxi", "did you mean proxy?"),
-        ("VPN_QUUX", "x", "VPN_QUUX: there is no setting quux", "known are data_dir, proxy, api, database, log"),
+        (
+            "VPN_QUUX",
+            "x",
+            "VPN_QUUX: there is no setting quux",
+            "known are data_dir, proxy, api, database, process, log",
+        ),
         ("VPN_LOG__LEVEL", "loud", "VPN_LOG__LEVEL: log.level cannot be 'loud'", "expected 'debug', "),
         ("VPN_PROXY__WORKERS", "0", "VPN_PROXY__WORKERS: proxy.workers cannot be '0'", "expected greater than"),
         ("VPN_PROXY__LISTEN", "1080", "VPN_PROXY__LISTEN: proxy.listen cannot be '1080'", "expected an address and"),

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -30,10 +30,10 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
     return clean | {"VPN_DATA_DIR": str(data_dir), "XDG_CONFIG_HOME": str(data_dir / "none")} | variables
 
 
-def vpn(data_dir: Path, *arguments: str, stdin: str = "", **variables: str) -> Result:
-    """Run one command to its end."""
+def vpn(data_dir: Path, *arguments: str, stdin: str = "", through: Sequence[str] = (), **variables: str) -> Result:
+    """Run one command to its end; `through` are the words of another program before it."""
     done = subprocess.run(
-        [VPN, *arguments],
+        [*through, VPN, *arguments],
         env=environment(data_dir, **variables),
         input=stdin,
         capture_output=True,
@@ -45,9 +45,9 @@ def vpn(data_dir: Path, *arguments: str, stdin: str = "", **variables: str) -> R
 
 
 class Daemon:
-    """A running `vpn serve`. Its output is collected while it runs."""
+    """A running `vpn serve`, by way of the program `through` if need be. Its output is collected while it runs."""
 
-    def __init__(self, data_dir: Path, *arguments: str, **variables: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, through: Sequence[str] = (), **variables: str) -> None:
         self.data_dir = data_dir
         self.out = ""
         self.err = ""
@@ -60,7 +60,7 @@ class Daemon:
             "VPN_LOG__FORMAT": "json",
         }
         self.process = subprocess.Popen(
-            [VPN, "serve", *arguments],
+            [*through, VPN, "serve", *arguments],
             env=environment(data_dir, **defaults | variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -134,9 +134,9 @@ class Daemon:
 
 
 @contextmanager
-def running_daemon(data_dir: Path, *arguments: str, **variables: str) -> Iterator[Daemon]:
+def running_daemon(data_dir: Path, *arguments: str, through: Sequence[str] = (), **variables: str) -> Iterator[Daemon]:
     """A daemon that is ready, and stopped at the end."""
-    daemon = Daemon(data_dir, *arguments, **variables)
+    daemon = Daemon(data_dir, *arguments, through=through, **variables)
     try:
         yield daemon.ready()
     finally:

@@ -23,13 +23,18 @@ class Log:
 class Daemon:
     """What the supervisor has around it."""
 
-    def __init__(self, workers):
-        self.bound = bind(Inbound("main", "mixed", Endpoint("127.0.0.1", 0)), workers)
-        self.port = self.bound.inbound.listen.port
+    def __init__(self, workers, bound=None, max_connections=0):
+        self.bound = bound or [bind(Inbound("main", "mixed", Endpoint("127.0.0.1", 0)), workers)]
+        self.port = self.bound[0].inbound.listen.port
         self.log = Log()
         self.sessions = []
         self.supervisor = Supervisor(
-            [self.bound], workers, verify=self.verify, on_sessions=self.sessions.extend, log=self.log
+            self.bound,
+            workers,
+            verify=self.verify,
+            on_sessions=self.sessions.extend,
+            log=self.log,
+            max_connections=max_connections,
         )
 
     async def verify(self, user, password):

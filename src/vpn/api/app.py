@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vpn import __version__
 from vpn.api import errors
 from vpn.api.auth import Guard, documented
+from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import status as status_routes
 from vpn.api.routes import users as user_routes
+from vpn.services.data_plane import DataPlane
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
 
@@ -28,7 +30,14 @@ Over the Unix socket `api.sock` beside it, none is needed. Every error has the o
 """
 
 
-def create_app(*, users: UserService, links_for: user_routes.LinksFor, status: StatusService, token: str) -> FastAPI:
+def create_app(
+    *,
+    users: UserService,
+    links_for: user_routes.LinksFor,
+    status: StatusService,
+    data_plane: DataPlane,
+    token: str,
+) -> FastAPI:
     """Put the application together."""
     app = FastAPIOffline(
         redoc_url=None,
@@ -44,6 +53,7 @@ def create_app(*, users: UserService, links_for: user_routes.LinksFor, status: S
     guarded = [Depends(documented())]
     app.include_router(status_routes.health_router(status))
     app.include_router(status_routes.router(status), dependencies=guarded)
+    app.include_router(reload_routes.router(data_plane), dependencies=guarded)
     app.include_router(user_routes.router(users, links_for), dependencies=guarded)
     return app
 

@@ -47,6 +47,10 @@ class Client:
         """The daemon's state."""
         return self._request("GET", "/api/status")
 
+    def reload(self) -> dict[str, Any]:
+        """Let the daemon read its settings again."""
+        return self._request("POST", "/api/reload")
+
     def users(self, search: str = "") -> Iterator[dict[str, Any]]:
         """All users by name, fetched page by page."""
         number, pages = 1, 1

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vpn.cli import failures, serve, status, users
+from vpn.cli import failures, reload, serve, status, users
 from vpn.cli.context import Context
 from vpn.cli.output import Format, Output
 from vpn.domain.errors import Invalid
@@ -24,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("reload")(reload.reload)
 app.command("status")(status.status)
 app.command("version")(status.version)
 app.add_typer(users.app, name="users")

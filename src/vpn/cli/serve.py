@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,7 +48,7 @@ def serve(
     from vpn.daemon import serve as run
     from vpn.settings.load import load_settings
 
-    run(load_settings(os.environ, config=context.config, flags=flags), announce)
+    run(partial(load_settings, dict(os.environ), config=context.config, flags=flags), announce)
 
 
 def announce(announcement: Announcement) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -32,9 +32,9 @@ class Status(msgspec.Struct, frozen=True):
 class StatusService:
     """Knows how things are; without a data plane, that nothing is served."""
 
-    def __init__(self, users: UserStore, inbounds: Sequence[Inbound]) -> None:
+    def __init__(self, users: UserStore, inbounds: Callable[[], Sequence[Inbound]]) -> None:
         self._users = users
-        self._inbounds = list(inbounds)
+        self._inbounds = inbounds
         self._supervisor: Supervisor | None = None
         self._started = time.monotonic()
 
@@ -60,7 +60,7 @@ class StatusService:
             uptime_seconds=round(self.uptime, 3),
             healthy=self.healthy,
             users=users,
-            inbounds=self._inbounds,
+            inbounds=list(self._inbounds()),
             workers=self._supervisor.status() if self._supervisor else [],
             totals=self._supervisor.totals() if self._supervisor else _NO_TRAFFIC,
         )

@@ -26,6 +26,16 @@ class DatabaseSettings(Section):
     )
 
 
+class ProcessSettings(Section):
+    """The daemon as a process."""
+
+    user: str = Field(
+        "",
+        description="When started as root, the account the daemon goes on as once its ports are open; "
+        "empty: stay root, with a warning.",
+    )
+
+
 class LogSettings(Section):
     """The log, which goes to standard error."""
 
@@ -40,4 +50,5 @@ class Settings(Section):
     proxy: ProxySettings = ProxySettings()
     api: APISettings = APISettings()
     database: DatabaseSettings = DatabaseSettings()
+    process: ProcessSettings = ProcessSettings()
     log: LogSettings = LogSettings()

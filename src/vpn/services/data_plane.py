@@ -1,0 +1,160 @@
+"""What is served, and serving something else without a restart.
+
+The inbounds and how connections go out come from the settings. Reading the settings again changes what has
+changed in them, and nothing else: sessions on inbounds that stay are not touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from vpn.domain.address import Endpoint
+from vpn.domain.errors import Unavailable
+from vpn.domain.inbound import Inbound
+from vpn.proxy.binding import Bound, bind
+from vpn.proxy.supervisor import Supervisor
+from vpn.proxy.tls import client_context, server_context
+from vpn.services.snapshots import Snapshots
+from vpn.settings.model import Settings
+from vpn.settings.plane import egress_of, inbounds_of, setting_of
+from vpn.settings.proxy import ProxySettings
+
+# Settings that are in force only after a restart: sections, and fields of `proxy`.
+_FIXED_SECTIONS = ("data_dir", "api", "database", "log", "process")
+_FIXED_FIELDS = ("workers",)
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What reading the settings again changed: names of inbounds, and of settings that wait for a restart."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    restart_needed: list[str]
+
+
+class DataPlane:
+    """Serves what the settings say.
+
+    Args:
+        settings: those in force.
+        snapshots: told how connections go out.
+        reread: reads the settings anew.
+    """
+
+    def __init__(self, settings: Settings, snapshots: Snapshots, reread: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._snapshots = snapshots
+        self._reread = reread
+        self._supervisor: Supervisor | None = None
+        self._order = asyncio.Lock()
+
+    def run(self, supervisor: Supervisor) -> None:
+        """This serves, from now on."""
+        self._supervisor = supervisor
+
+    def inbounds(self) -> Sequence[Inbound]:
+        """What is served; without a data plane, what would be."""
+        if self._supervisor is None:
+            return inbounds_of(self._settings.proxy)
+        return [bound.inbound for bound in self._supervisor.bound]
+
+    async def reload(self) -> Reloaded:
+        """Read the settings again, and do what they say.
+
+        Raises:
+            Invalid: they are wrong; nothing has changed.
+            Unavailable: nothing is served, or a port cannot be had; nothing has changed.
+        """
+        supervisor = self._supervisor
+        if supervisor is None:
+            raise Unavailable("not_serving", "no daemon is running", "start one with: vpn serve")
+        async with self._order:
+            settings = await asyncio.to_thread(self._reread)
+            proxy = settings.proxy
+            check_files(proxy)
+            before = {bound.wanted.name: bound.wanted for bound in supervisor.bound}
+            after = {inbound.name: inbound for inbound in inbounds_of(proxy)}
+            bound = _rebind(supervisor.bound, list(after.values()), self._settings.proxy.workers)
+            waiting = _restart_needed(self._settings, settings)
+            self._settings = self._settings.model_copy(
+                update={"proxy": proxy.model_copy(update={"workers": self._settings.proxy.workers})}
+            )
+            await supervisor.listen(bound, max_connections=proxy.max_connections, drain=proxy.drain_timeout)
+            self._snapshots.egress = egress_of(proxy)
+            await self._snapshots.publish()
+            return Reloaded(
+                added=[name for name in after if name not in before],
+                removed=[name for name in before if name not in after],
+                changed=[name for name in after if name in before and after[name] != before[name]],
+                restart_needed=waiting,
+            )
+
+
+def check_files(proxy: ProxySettings) -> None:
+    """See whether the certificates can be used that workers will read.
+
+    Raises:
+        Invalid: one cannot.
+    """
+    for inbound in inbounds_of(proxy):
+        if inbound.tls is not None:
+            server_context(inbound.tls)
+    for upstream in egress_of(proxy).upstreams:
+        if upstream.protocol == "https":
+            client_context(upstream)
+
+
+def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
+    """The sockets of all inbounds, or of none.
+
+    Raises:
+        Unavailable: an address cannot be listened on.
+    """
+    bound: list[Bound] = []
+    for inbound in inbounds:
+        try:
+            bound.append(bind(inbound, workers))
+        except (OSError, UnicodeError) as error:
+            for each in bound:
+                each.close()
+            raise port_trouble(inbound.listen, error, setting_of(inbound.name)) from None
+    return bound
+
+
+def port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
+    """An address that cannot be listened on, in words."""
+    in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+    variable = f"VPN_{setting.upper().replace('.', '__')}"
+    return Unavailable(
+        "cannot_listen",
+        f"cannot listen on {listen}: {getattr(error, 'strerror', None) or 'not a host name'}",
+        f"{'stop what uses it, or ' if in_use else ''}set {setting} (or {variable}) to another address",
+    )
+
+
+def _rebind(served: Sequence[Bound], wanted: Sequence[Inbound], workers: int) -> list[Bound]:
+    """Sockets for what is wanted: those that are open already where the address is the same, else new ones."""
+    kept: dict[str, Bound] = {}
+    for inbound in wanted:
+        for bound in served:
+            same_place = bound.wanted.listen == inbound.listen
+            if same_place and (inbound.listen.port or bound.wanted.name == inbound.name):
+                kept[inbound.name] = bound
+    fresh = iter(bind_all([inbound for inbound in wanted if inbound.name not in kept], workers))
+    bounds = []
+    for inbound in wanted:
+        bound = kept.get(inbound.name) or next(fresh)
+        bound.amend(inbound)
+        bounds.append(bound)
+    return bounds
+
+
+def _restart_needed(old: Settings, new: Settings) -> list[str]:
+    sections = [name for name in _FIXED_SECTIONS if getattr(old, name) != getattr(new, name)]
+    fields = [f"proxy.{name}" for name in _FIXED_FIELDS if getattr(old.proxy, name) != getattr(new.proxy, name)]
+    return sections + fields
