@@ -34,8 +34,8 @@ test-deps: ## Install the programs of the system that tests use (Debian, as root
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 	command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt-get install -y -qq --no-install-recommends chromium
 
-bench: $(VENV)/installed-dev ## Measure, and print what was measured
-	$(BIN)/python -m bench
+bench: $(VENV)/installed-dev ## Compare with other proxies, and write bench/RESULTS.md (ARGS=--quick: a look)
+	@$(BIN)/python -m bench $(ARGS)
 
 FUZZ_SECONDS ?= 20
 

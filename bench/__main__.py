@@ -15,6 +15,8 @@ from bench.peers import PEERS, Peer
 from bench.scenarios import SCENARIOS, Bench, Extent
 
 COMMANDS = "commands"
+BUSY = 0.2
+"""Share of the cores' time that other programs may take before the start."""
 HERE = Path(__file__).parent
 
 
@@ -48,6 +50,10 @@ def _measure(options: argparse.Namespace) -> rounds.Results:
         return results
     machine.raise_file_limit(options.tunnels if any(scenario.kind == "hold" for scenario in scenarios) else 0)
     options.busy = machine.busy_share()
+    if options.busy > BUSY and not (options.quick or options.even_if_busy):
+        raise machine.Misleading(
+            f"The machine is {options.busy:.0%} busy with other things: end those first, or say --even-if-busy."
+        )
     program = generator.build()
     with tempfile.TemporaryDirectory(prefix="vpn-bench-") as directory, generator.target(program) as target:
         bench = Bench(program, target, Extent(options.seconds, options.tunnels))
@@ -94,15 +100,16 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--peers",
-        type=_semicolons,
+        type=_names,
         default=["*"],
         metavar="NAMES",
-        help=f"with semicolons and wildcards, of: {'; '.join(peer.name for peer in PEERS)}",
+        help=f"with commas and wildcards, of: {', '.join(peer.name for peer in PEERS)}",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="default 5")
     parser.add_argument("--seconds", type=float, metavar="S", help="of each measurement; default 3")
     parser.add_argument("--tunnels", type=int, metavar="N", help="held open by hold; default 5000")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s, 500 tunnels; written to bench/.build")
+    parser.add_argument("--even-if-busy", action="store_true", help="measure although other programs take part")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where results are written; default bench")
     options = parser.parse_args()
     usual = (2, 1.0, 500, generator.BUILD) if options.quick else (5, 3.0, 5000, HERE)
@@ -110,10 +117,6 @@ def _options() -> argparse.Namespace:
         if getattr(options, name) is None:
             setattr(options, name, value)
     return options
-
-
-def _semicolons(text: str) -> list[str]:
-    return [name.strip() for name in text.split(";") if name.strip()]
 
 
 if __name__ == "__main__":

@@ -168,8 +168,8 @@ DEBIAN_MICROSOCKS = ("dpkg-query", "--showformat", "${Version}", "--show", "micr
 
 PEERS = (
     NO_PROXY,
-    Peer("vpn, 1 worker", VPN, EVERYTHING, _vpn(1), (VPN, "version"), prepare=_add_user, ours=True),
-    Peer("vpn, 2 workers", VPN, EVERYTHING, _vpn(2), (VPN, "version"), prepare=_add_user, ours=True),
+    Peer("vpn 1 worker", VPN, EVERYTHING, _vpn(1), (VPN, "version"), prepare=_add_user, ours=True),
+    Peer("vpn 2 workers", VPN, EVERYTHING, _vpn(2), (VPN, "version"), prepare=_add_user, ours=True),
     Peer("microsocks", "microsocks", frozenset({"socks5"}), _microsocks, DEBIAN_MICROSOCKS, "a thread per connection"),
     Peer(
         "Dante",

@@ -21,7 +21,7 @@ BAR, STEP, HEAD = 14, 21, 34
 
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f }
-  .title { font-weight: 600; font-size: 13px } .name { text-anchor: end } .unit { fill: #6e7781 }
+  .title { font-weight: 600; font-size: 13px } .name { text-anchor: end } .unit { fill: #6e7781; font-weight: 400 }
   .bar { fill: #b8c0c8 } .ours { fill: #2f6fde } .bare { fill: none; stroke: #b8c0c8; stroke-dasharray: 3 2 }
   .spread { stroke: #24292f; stroke-width: 1.2 }
 """
@@ -45,7 +45,7 @@ def _panel(scenario: Scenario, rows: Sequence[tuple[Peer, list[Cell]]], left: fl
     speeds = [(peer, [speed(scenario, cell) for cell in cells]) for peer, cells in rows]
     most = max(max(values) for _, values in speeds) or 1
     scale = (PANEL - NAMES - VALUES) / most
-    unit = f'<tspan class="unit"> {UNITS[scenario.kind]}</tspan>'
+    unit = f'<tspan class="unit" dx="7">{UNITS[scenario.kind]}</tspan>'
     parts = [f'<text class="title" x="{left:.0f}" y="{top + 14:.0f}">{escape(title(scenario))}{unit}</text>']
     for number, (peer, values) in enumerate(speeds):
         parts += _bar(peer, values, left + NAMES, top + HEAD + number * STEP - 6, scale)

@@ -56,10 +56,12 @@ def _wait_until_listening(process: subprocess.Popen[bytes], address: tuple[str, 
 
 
 def _reason(output: Path) -> str:
-    """The first line of what a program said that is about an error, or its last line."""
-    lines = [line.strip() for line in output.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "fatal" in line.lower()]
-    return (errors or lines[-1:] or [""])[0][:200]
+    """What a program said if that is short, or the first line of it that is about an error."""
+    text = output.read_text(errors="replace").replace(f"{output.parent}/", "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) <= 3:
+        return " ".join(lines)[:300]
+    return next((line for line in lines if "error" in line.lower() or "fatal" in line.lower()), lines[-1])[:300]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

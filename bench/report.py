@@ -99,6 +99,10 @@ def _section(results: Results, scenario: Scenario, tunnels: int) -> list[str]:
     lines = [f"## {title(scenario)}", "", KINDS[scenario.kind].format(tunnels=tunnels), ""]
     if rows:
         lines += _table(results, scenario, rows)
+    for peer, cells in rows:
+        failures = [cell.first_failure for cell in cells if cell.errors]
+        if failures:
+            lines.append(f"- {peer.name}: errors, such as: {failures[0]}")
     for peer in results.peers:
         reason = results.missing.get((scenario, peer))
         if reason:

@@ -98,7 +98,7 @@ class _Sites:
 
     def site(self, peer: Peer, scenario: Scenario) -> Site:
         """A place for one measurement; prepares the peer if this is its first."""
-        directory = self._directory / peer.name.replace(", ", "-").replace(" ", "-")
+        directory = self._directory / peer.name.replace(" ", "-")
         directory.mkdir(exist_ok=True)
         ports = next(self._ports), next(self._ports)
         site = Site(directory, *ports, scenario.service, self._certificate, self._key)

@@ -96,8 +96,8 @@ class Bench:
     def _load(self, scenario: Scenario, via: list[str], proxy: int | None) -> Cell:
         port = {"bulk": self.target.source, "udp": self.target.udp}.get(scenario.kind, self.target.echo)
         words = ["--target", f"{self.target.host}:{port}", *via]
+        self._warm_up([scenario.kind, *words, *Extent(0, 64).arguments(scenario.kind)])
         memory = {"idle": processes.memory_bytes(proxy) if proxy else 0}
-        self._warm_up([scenario.kind, *words, *Extent(0, 256).arguments(scenario.kind)])
 
         def look() -> None:
             memory["loaded"] = processes.memory_bytes(proxy) if proxy else 0
