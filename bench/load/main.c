@@ -91,6 +91,11 @@ static void prepare(struct load *load) {
     }
     if (load->tls) { /* the certificate is our own: what is measured is the proxy, not trust */
         SSL_CTX_set_verify(load->tls, SSL_VERIFY_NONE, NULL);
+        /* One choice of each, so that every proxy does the same work. */
+        SSL_CTX_set_min_proto_version(load->tls, TLS1_3_VERSION);
+        SSL_CTX_set_ciphersuites(load->tls, "TLS_AES_128_GCM_SHA256");
+        SSL_CTX_set1_groups_list(load->tls, "X25519");
+        SSL_CTX_set1_sigalgs_list(load->tls, "ECDSA+SHA256");
         SSL_CTX_set_mode(load->tls, SSL_MODE_RELEASE_BUFFERS);
         SSL_CTX_set_session_cache_mode(load->tls, SSL_SESS_CACHE_OFF); /* every handshake is a full one */
         SSL_CTX_set_read_ahead(load->tls, 1);
