@@ -108,11 +108,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, metavar="N", help="default 5")
     parser.add_argument("--seconds", type=float, metavar="S", help="of each measurement; default 3")
     parser.add_argument("--tunnels", type=int, metavar="N", help="held open by hold; default 5000")
-    parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s, 500 tunnels; written to bench/.build")
+    parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s, 500 tunnels")
     parser.add_argument("--even-if-busy", action="store_true", help="measure although other programs take part")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where results are written; default bench")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where results are written; default bench, or bench/.build for a part",
+    )
     options = parser.parse_args()
-    usual = (2, 1.0, 500, generator.BUILD) if options.quick else (5, 3.0, 5000, HERE)
+    part = options.quick or options.scenarios != ["*"] or options.peers != ["*"]
+    usual = (*((2, 1.0, 500) if options.quick else (5, 3.0, 5000)), generator.BUILD if part else HERE)
     for name, value in zip(("rounds", "seconds", "tunnels", "output"), usual, strict=True):
         if getattr(options, name) is None:
             setattr(options, name, value)

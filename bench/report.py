@@ -106,7 +106,7 @@ def _section(results: Results, scenario: Scenario, tunnels: int) -> list[str]:
     for peer in results.peers:
         reason = results.missing.get((scenario, peer))
         if reason:
-            lines.append(f"- {peer.name}: not available ({reason})")
+            lines.append(f"- {peer.name}: {reason}")
     return [*lines, ""]
 
 

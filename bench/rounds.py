@@ -24,7 +24,17 @@ class Results:
         self.missing: dict[tuple[Scenario, Peer], str] = {}
 
     def add(self, scenario: Scenario, peer: Peer, number: int, cell: Cell) -> None:
+        """Keep what one measurement gave."""
         self._cells.setdefault((scenario, peer), {})[number] = cell
+
+    def discard(self, scenario: Scenario, peer: Peer, why: str) -> None:
+        """Show no figure of a peer, not even of earlier rounds."""
+        self._cells.pop((scenario, peer), None)
+        self.missing[scenario, peer] = f"left out: {why}"
+
+    def given_up(self, scenario: Scenario, peer: Peer) -> bool:
+        """Whether there is no point in measuring a peer again; one failure after a success may be an accident."""
+        return (scenario, peer) in self.missing and not self.cells(scenario, peer)
 
     def cells(self, scenario: Scenario, peer: Peer) -> list[Cell]:
         """Of all rounds; none where the peer was not measured."""
@@ -56,7 +66,7 @@ def measure_all(bench: Bench, results: Results, directory: Path, say: Say) -> No
     for number in range(results.rounds):
         for scenario in results.scenarios:
             for peer in _in_turn(results.peers, number):
-                if scenario.service not in peer.offers or (scenario, peer) in results.missing:
+                if scenario.service not in peer.offers or results.given_up(scenario, peer):
                     continue
                 say(f"round {number + 1} of {results.rounds}  {scenario.name:16} {peer.name}")
                 _measure(bench, results, scenario, peer, number, sites.site(peer, scenario))
@@ -73,9 +83,9 @@ def _measure(bench: Bench, results: Results, scenario: Scenario, peer: Peer, num
     try:
         results.add(scenario, peer, number, bench.measure(scenario, peer, site))
     except NotAvailable as reason:
-        results.missing[scenario, peer] = str(reason)
+        results.missing[scenario, peer] = f"not available: {reason}" + (f" (in round {number + 1})" if number else "")
     except machine.Misleading as reason:
-        results.missing[scenario, peer] = f"left out: {reason}"
+        results.discard(scenario, peer, str(reason))
     machine.refuse_tracking(tracked)
 
 

@@ -117,10 +117,11 @@ class Bench:
             outcome = generator.run(self.program, arguments, WARM_UP_SECONDS)
             if outcome.counted["operations"] or outcome.failures:
                 break
-        _refuse_nothing(outcome)
+        _check(outcome)
 
 
-def _refuse_nothing(outcome: Outcome) -> None:
+def _check(outcome: Outcome) -> None:
+    """Refuse what says nothing about speed."""
     counted = outcome.counted
     if counted["failures"]["corrupt"]:
         raise machine.Misleading(counted["first_failure"])
@@ -129,7 +130,7 @@ def _refuse_nothing(outcome: Outcome) -> None:
 
 
 def _cell(scenario: Scenario, outcome: Outcome) -> Cell:
-    _refuse_nothing(outcome)
+    _check(outcome)
     counted = outcome.counted
     amount = counted["bytes"] if scenario.kind == "bulk" else counted["operations"]
     figures = {name: counted[name] for name in ("p50_us", "p99_us", "opening_seconds")}
