@@ -40,11 +40,14 @@ def check(proxy, scheme, directory):
     assert set(asked) == set(RESOURCES)
 
 
-@pytest.mark.xfail(reason="an inbound cannot be open to addresses yet", run=False)
-@pytest.mark.parametrize(("proxy", "page"), [("socks5", "http"), ("socks5", "https"), ("http", "https")])
+@pytest.mark.parametrize(
+    ("proxy", "page"), [("socks5", "http"), ("socks5", "https"), ("http", "http"), ("http", "https")]
+)
 def test_a_page_and_all_that_belongs_to_it(tmp_path, proxy, page):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
-    with running_daemon(tmp_path / "data", "--config", str(config), VPN_LOG__LEVEL="debug") as daemon:
+    with running_daemon(
+        tmp_path / "data", "--config", str(config), VPN_LOG__LEVEL="debug", VPN_PROXY__LISTEN="none"
+    ) as daemon:
         check(f"{proxy}://127.0.0.1:{daemon.port}", page, tmp_path)
         daemon.wait_for(r'"destination": "127\.0\.0\.1:\d+".*"event": "session ', "err")

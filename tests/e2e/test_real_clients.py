@@ -31,10 +31,10 @@ class Proxy(NamedTuple):
     """An empty directory, for configuration files."""
 
 
-def curl_with(scheme):
+def curl_with(scheme, *flags):
     def fetch(proxy, host, port):
         link = f"{scheme}://{proxy.user}:{proxy.password}@127.0.0.1:{proxy.port}"
-        return curl("--proxy", link, "--proxytunnel", f"http://{host}:{port}/page")
+        return curl("--proxy", link, "--fail", *flags, f"http://{host}:{port}/page")
 
     return fetch
 
@@ -117,6 +117,7 @@ CLIENTS: dict[str, Callable[[Proxy, str, int], Result]] = {
     "curl socks5": curl_with("socks5"),
     "curl socks5h": curl_with("socks5h"),
     "curl http": curl_with("http"),
+    "curl http, tunnelled": curl_with("http", "--proxytunnel"),
     "PySocks SOCKS5": pysocks_with(socks.SOCKS5),
     "PySocks HTTP": pysocks_with(socks.HTTP),
     "httpx-socks socks5": httpx_socks_with("socks5"),
@@ -176,13 +177,11 @@ def test_npm_socks_connect(node, proxy, web, host):
     assert "Authentication failed" in refused.err, refused
 
 
-@pytest.mark.xfail(reason="BIND is not served yet", strict=True)
 def test_npm_socks_bind(node, proxy):
     result = npm_socks(node, proxy, "bind")
     assert result == Result(0, "the peer heard: from the client", "")
 
 
-@pytest.mark.xfail(reason="UDP ASSOCIATE is not served yet", strict=True)
 def test_npm_socks_associate(node, proxy):
     result = npm_socks(node, proxy, "associate")
     assert result == Result(0, "echo: hello", "")
