@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from vpn.proxy.poller import Poller
 from vpn.proxy.resolver import Resolver
 
 SWEEP = 0.5  # seconds between two looks at who has been too slow
+CROWD = 500  # connections whose leaving is worth some tidying
+TIDY = 1.0  # seconds after that, when their sessions have been reported
 QUIET = 10.0  # seconds without another line of the same kind
 BUFFER = 256 * 1024  # bytes; one for all tunnels of the worker, empty between two events
 
@@ -57,6 +60,7 @@ class Core:
         self._ended: list[Session] = []
         self._quiet_until: dict[str, float] = {}
         self._count = 0
+        self._peak = 0
         self._bytes_sent = 0
         self._bytes_received = 0
         # Unique over all workers and starts; sessions are numbered within.
@@ -133,3 +137,13 @@ class Core:
         now = self.poller.now
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
+        self._peak = max(self._peak, len(self.connections))
+        if self._peak >= CROWD and len(self.connections) < self._peak // 4:
+            self._peak = len(self.connections)
+            self.poller.call_later(TIDY, self._tidy)
+
+    def _tidy(self) -> None:
+        """A crowd has left: give back what it took. Sets and dicts never shrink by themselves."""
+        self.connections = set(self.connections)
+        self.poller.tidy()
+        gc.collect()  # the interpreter lets go of the objects that it keeps for later, and of their memory

@@ -108,6 +108,10 @@ class Poller:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 
+    def tidy(self) -> None:
+        """Let go of the room that many descriptors needed."""
+        self._handlers = dict(self._handlers)
+
     def run(self) -> None:
         """Handle events until `stop`."""
         self._running = True

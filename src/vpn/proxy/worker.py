@@ -16,6 +16,8 @@ import traceback
 from functools import partial
 from typing import assert_never
 
+import msgspec
+
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import Applied, Drain, Listen, Listens, Log, Ready, Report, Snapshot, ToWorker, Verdict
 from vpn.proxy.core import Core
@@ -138,8 +140,9 @@ class Worker:
     def _report(self) -> None:
         self._poller.call_later(REPORT, self._report)
         report = self._core.report()
-        if report != self._reported:
-            self._reported = report
+        counters = msgspec.structs.replace(report, ended=[])
+        if report.ended or counters != self._reported:
+            self._reported = counters
             self._channel.send(report)
 
     def _on_channel(self, mask: int) -> None:
