@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
-.PHONY: help run install test lint format test-deps bench fuzz docs lock clean
+.PHONY: help run install test lint format test-deps bench soak fuzz docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +36,11 @@ test-deps: ## Install the programs of the system that tests use (Debian, as root
 
 bench: $(VENV)/installed-dev ## Compare with other proxies, and write bench/RESULTS.md (ARGS=--quick: a look)
 	@$(BIN)/python -m bench $(ARGS)
+
+TRANSFERS ?= 1000000
+
+soak: $(VENV)/installed-dev ## Make TRANSFERS=1000000 random transfers, and compare every byte
+	@TRANSFERS=$(TRANSFERS) $(BIN)/python -m pytest -q tests/e2e/test_transfers.py
 
 FUZZ_SECONDS ?= 20
 

@@ -123,7 +123,7 @@ async def test_health_and_status(call):
     status, answer = await call("GET", "/api/status")
     assert status == 200
     assert answer["inbounds"] == [
-        {"name": "main", "protocol": "mixed", "listen": "127.0.0.1:1080", "engine": "embedded"}
+        {"name": "main", "protocol": "mixed", "listen": "127.0.0.1:1080", "engine": "embedded", "tls": False}
     ]
 
 

@@ -17,6 +17,9 @@ class Workers:
     def status(self):
         return [WorkerStatus(number, 100 + number, ready, 0, 1) for number, ready in enumerate(self.ready)]
 
+    def upstreams(self):
+        return []
+
     def totals(self):
         return Totals(10, 2, 3, 4)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from vpn import __version__
@@ -25,7 +27,8 @@ def status(ctx: typer.Context) -> None:
             "users": state["users"],
             "sessions": f"{state['active_sessions']} active, {state['sessions_total']} since the start",
             "traffic": f"{_size(state['bytes_sent'])} sent, {_size(state['bytes_received'])} received",
-            **{f"inbound {each['name']}": f"{each['protocol']} on {each['listen']}" for each in state["inbounds"]},
+            **{f"inbound {each['name']}": _inbound(each) for each in state["inbounds"]},
+            **{f"upstream {each['name']}": _upstream(each) for each in state["upstreams"]},
             "workers": f"{sum(each['ready'] for each in workers)} of {len(workers)} serving, "
             f"{sum(each['restarts'] for each in workers)} restarts",
         }
@@ -39,6 +42,15 @@ def version(ctx: typer.Context) -> None:
         write(f"vpn-manager {__version__}")
     else:
         context.output.record({"version": __version__})
+
+
+def _inbound(inbound: dict[str, Any]) -> str:
+    return f"{inbound['protocol']}{' in TLS' if inbound['tls'] else ''} on {inbound['listen']}"
+
+
+def _upstream(upstream: dict[str, Any]) -> str:
+    state = "ok" if upstream["healthy"] else "failed"
+    return f"{state}, {upstream['opened']} connections made, {upstream['reused']} in advance, {upstream['idle']} ready"
 
 
 def _duration(seconds: float) -> str:

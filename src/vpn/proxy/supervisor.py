@@ -12,7 +12,7 @@ import msgspec
 from vpn.domain.session import Session
 from vpn.proxy import limits
 from vpn.proxy.binding import Bound
-from vpn.proxy.control import Snapshot
+from vpn.proxy.control import Snapshot, UpstreamReport
 from vpn.proxy.worker_process import Logger, Surroundings, WorkerProcess, WorkerStatus
 
 READY_TIMEOUT = 10.0  # seconds new workers have until they listen
@@ -119,6 +119,14 @@ class Supervisor:
             each.column = next(column for column in free if not self._counters.total(column))
             self._surroundings.bound.append(each)
 
+    def upstreams(self) -> list[UpstreamReport]:
+        """How the upstreams are, over all workers: one is healthy if a worker finds it so."""
+        found: dict[str, list[UpstreamReport]] = {}
+        for worker in self._workers:
+            for each in worker.report.upstreams:
+                found.setdefault(each.name, []).append(each)
+        return [_merged(each) for each in found.values()]
+
     def status(self) -> list[WorkerStatus]:
         """Each worker's state."""
         return [worker.status() for worker in self._workers]
@@ -146,3 +154,15 @@ class Supervisor:
         if self._memory >= 0:
             os.close(self._memory)
             self._memory = -1
+
+
+def _merged(reports: list[UpstreamReport]) -> UpstreamReport:
+    return UpstreamReport(
+        name=reports[0].name,
+        healthy=any(each.healthy for each in reports),
+        opened=sum(each.opened for each in reports),
+        reused=sum(each.reused for each in reports),
+        failed=sum(each.failed for each in reports),
+        idle=sum(each.idle for each in reports),
+        evicted=sum(each.evicted for each in reports),
+    )

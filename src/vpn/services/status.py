@@ -9,6 +9,7 @@ import msgspec
 
 from vpn import __version__
 from vpn.domain.inbound import Inbound
+from vpn.proxy.control import UpstreamReport
 from vpn.proxy.supervisor import Supervisor, Totals
 from vpn.proxy.worker_process import WorkerStatus
 from vpn.store.users import UserStore
@@ -27,6 +28,7 @@ class Status(msgspec.Struct, frozen=True):
     inbounds: list[Inbound]
     workers: list[WorkerStatus]
     totals: Totals
+    upstreams: list[UpstreamReport]
 
 
 class StatusService:
@@ -63,4 +65,5 @@ class StatusService:
             inbounds=list(self._inbounds()),
             workers=self._supervisor.status() if self._supervisor else [],
             totals=self._supervisor.totals() if self._supervisor else _NO_TRAFFIC,
+            upstreams=self._supervisor.upstreams() if self._supervisor else [],
         )

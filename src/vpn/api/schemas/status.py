@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
 from pydantic import BaseModel, Field
 
 from vpn.services.status import Status
@@ -24,6 +25,7 @@ class InboundView(BaseModel):
     protocol: str = Field(examples=["mixed"])
     listen: str = Field(examples=["127.0.0.1:1080"])
     engine: str = Field(examples=["embedded"])
+    tls: bool
 
 
 class WorkerView(BaseModel):
@@ -36,6 +38,18 @@ class WorkerView(BaseModel):
     active_sessions: int
 
 
+class UpstreamView(BaseModel):
+    """A parent proxy; counted since the workers started."""
+
+    name: str = Field(examples=["paris"])
+    healthy: bool
+    opened: int = Field(description="Connections made to it.")
+    reused: int = Field(description="Connections that were ready before they were needed.")
+    failed: int = Field(description="How often it could not be reached, or refused us.")
+    idle: int = Field(description="Connections that are ready now.")
+    evicted: int = Field(description="Connections that were closed unused, to make room.")
+
+
 class StatusView(Health):
     """The daemon, its inbounds and its workers."""
 
@@ -46,6 +60,7 @@ class StatusView(Health):
     bytes_received: int = Field(description="From destinations to clients, since the daemon started.")
     inbounds: list[InboundView]
     workers: list[WorkerView]
+    upstreams: list[UpstreamView]
 
     @classmethod
     def of(cls, status: Status) -> StatusView:
@@ -60,7 +75,13 @@ class StatusView(Health):
             bytes_sent=status.totals.bytes_sent,
             bytes_received=status.totals.bytes_received,
             inbounds=[
-                InboundView(name=each.name, protocol=each.protocol, listen=str(each.listen), engine=each.engine)
+                InboundView(
+                    name=each.name,
+                    protocol=each.protocol,
+                    listen=str(each.listen),
+                    engine=each.engine,
+                    tls=each.tls is not None,
+                )
                 for each in status.inbounds
             ],
             workers=[
@@ -73,4 +94,5 @@ class StatusView(Health):
                 )
                 for each in status.workers
             ],
+            upstreams=[UpstreamView(**msgspec.structs.asdict(each)) for each in status.upstreams],
         )
