@@ -77,6 +77,49 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+class Busy:
+    """A listener whose queue is full: whoever connects waits, until the test calls `next`."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.socket(family)
+        self._listener.bind((host, port))
+        self._listener.listen(0)
+        self._listener.settimeout(20)
+        self.port: int = self._listener.getsockname()[1]
+        self._waiting = [socket.socket(family) for _ in range(4)]
+        for stranger in self._waiting:
+            stranger.setblocking(False)
+            stranger.connect_ex((host, self.port))
+
+    def next(self) -> socket.socket:
+        """Make room, and accept the first who has something to say."""
+        for stranger in self._waiting:
+            stranger.close()
+        while True:
+            connection, _ = self._listener.accept()
+            connection.settimeout(20)
+            with contextlib.suppress(OSError):
+                if connection.recv(1, socket.MSG_PEEK):
+                    return connection
+            connection.close()
+
+    def close(self) -> None:
+        """Let all go."""
+        for sock in (*self._waiting, self._listener):
+            sock.close()
+
+
+@contextmanager
+def busy_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[Busy]:
+    """A port that nobody answers on as yet."""
+    busy = Busy(host, port)
+    try:
+        yield busy
+    finally:
+        busy.close()
+
+
 @contextmanager
 def web_server(host: str = "127.0.0.1") -> Iterator[int]:
     """An HTTP server whose every page says ``hello PATH``; yields the port."""
