@@ -174,22 +174,28 @@ class Association:
 
     def _allowed(self, packed: bytes, port: int) -> tuple[socket.SocketType, Address] | None:
         """The socket and address for this destination, unless it is forbidden."""
-        core = self._core
-        why = forbidden(core, packed) or core.outgoing.direct_refused(unpack(packed), port, self.session.user)
-        if why:
-            core.log_rarely("datagram refused", user=self.session.user, destination=unpack(packed), reason=why)
+        host = unpack(packed)
+        if self._refused(host, port, forbidden(self._core, packed)):
             return None
         family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
         try:
             sock = self._outward.get(family) or self._open(family)
         except OSError:
             return None
-        address = (unpack(packed), port)
+        address = (host, port)
         if address not in self._headers:
             if len(self._headers) >= _MOST_PEERS:
                 del self._headers[next(iter(self._headers))]
             self._headers[address] = datagram.header(*address)
         return sock, address
+
+    def _refused(self, host: str, port: int, why: str = "") -> bool:
+        """Whether nothing may go there, for this reason or because an upstream leads there; that is logged."""
+        core, user = self._core, self.session.user
+        why = why or core.outgoing.direct_refused(host, port, user)
+        if why:
+            core.log_rarely("datagram refused", user=user, destination=host, reason=why)
+        return bool(why)
 
     def _open(self, family: int) -> socket.SocketType:
         sock = _socket(family)
@@ -207,7 +213,7 @@ class Association:
         packed = pack(told.host)
         if packed is not None:
             self._send(payload, [packed], told.port)
-        elif self._waiting < _MOST_WAITING:
+        elif self._waiting < _MOST_WAITING and not self._refused(told.host, told.port):
             self._waiting += 1
             self._core.resolver.resolve(told.host, partial(self._resolved, payload, told.port))
 
