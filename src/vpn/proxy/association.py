@@ -50,6 +50,7 @@ class Association:
         "_outward",
         "_port",
         "_relay",
+        "_rules",
         "_source",
         "_targets",
         "_waiting",
@@ -69,6 +70,7 @@ class Association:
         self._port = request.port
         self._client: tuple[str, int] | tuple[str, int, int, int] | None = None
         self._outward: dict[int, socket.SocketType] = {}
+        self._rules = core.outgoing.egress
         self._targets: dict[bytes, tuple[socket.SocketType, Address] | None] = {}
         self._headers: dict[Address, bytes] = {}
         self._waiting = 0
@@ -126,6 +128,9 @@ class Association:
         core, session = self._core, self.session
         buffer, view = core.buffer, core.view
         self.deadline = core.poller.now + self.entry.timeouts.udp
+        if self._rules is not core.outgoing.egress:  # what was allowed may be so no more
+            self._rules = core.outgoing.egress
+            self._targets.clear()
         for _ in range(_BATCH):
             try:
                 count, source = self._relay.recvfrom_into(buffer)

@@ -45,6 +45,11 @@ class Outgoing:
         self._probing = False
         self.private_destinations = False
 
+    @property
+    def egress(self) -> Egress:
+        """By which rules: another object when they have changed."""
+        return self._egress
+
     def configure(self, egress: Egress) -> None:
         """Go out this way from now on; connections that stand are not touched."""
         if egress == self._egress:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clients import ASSOCIATE, ask, connect, read_reply, socks5, socks_address
-from tests.support.plane import login, running_plane
+from tests.support.plane import login, running_plane, snapshot
 from tests.support.waiting import until
 
 
@@ -273,3 +273,17 @@ def test_datagrams_are_counted():
         (session,) = plane.ended()
         assert (session.bytes_sent, session.bytes_received) == (8, 6)
         assert (session.packets_sent, session.packets_received) == (2, 1)
+
+
+def test_a_destination_that_was_allowed_is_judged_anew_when_the_rules_change():
+    with running_plane() as plane, destination() as (sock, address), udp() as client, plane.connect() as control:
+        login(control)
+        control.sendall(socks5(ASSOCIATE, "0.0.0.0", 0))
+        client.connect(read_reply(control)[1])
+        still_works(client, sock, address)
+        plane.do(lambda: plane.core.apply(snapshot(2, private_destinations=False)) or True)
+        client.send(datagram(*address, b"forbidden now"))
+        plane.until(lambda: [log.event for log in plane.logs] == ["datagram refused"])
+        sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            sock.recv(100)
