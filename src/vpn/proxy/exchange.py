@@ -72,6 +72,7 @@ class Exchange:
         "_remote",
         "_request",
         "_then",
+        "_told",
         "_up",
         "deadline",
         "entry",
@@ -96,6 +97,7 @@ class Exchange:
         self._then = then
         self._again: Callable[[bytes], None] | None = None
         self._ending: Ending | None = None
+        self._told = False  # whether the client has got any of the response
         self.deadline = core.poller.now + entry.timeouts.idle
         self._up = _Way(client, reached.stream, b"", request.head)
         self._down = _Way(reached.stream, client, reached.early, b"")
@@ -198,6 +200,8 @@ class Exchange:
             sent = 0
         if way is self._up:
             self.session.bytes_sent += sent
+        elif sent:
+            self._told = True
         way.pending = way.pending[sent:]
         if way.pending and not way.armed:
             way.armed = True
@@ -250,7 +254,7 @@ class Exchange:
 
     def _fail(self, reason: str, status: int, phrase: str, error: str) -> None:
         """Tell the client, if it has not been told anything yet."""
-        if self.session.bytes_received or self._down.pending:
+        if self._told or self._down.pending:
             self._break("failed", reason)
             return
         answer = http1.response(status, phrase, f"Proxy-Status: vpn; error={error}\r\n", close=True)
