@@ -3,12 +3,12 @@
 import socket
 import struct
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.support.clients import ASSOCIATE, ask, connect, read_reply, socks5, socks_address
 from tests.support.plane import login, running_plane, snapshot
+from tests.support.processes import sockets
 from tests.support.waiting import until
 
 
@@ -51,15 +51,7 @@ def still_works(client, sock, address):
 
 def bound_ports(workers):
     """The UDP ports of these processes."""
-    inodes = set()
-    for pid in workers:
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                inodes.add(str(entry.readlink()))
-            except OSError:
-                continue
-    rows = [row.split() for kind in ("udp", "udp6") for row in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]
-    return {int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in inodes}
+    return {each.port for each in sockets(workers, "udp")}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
