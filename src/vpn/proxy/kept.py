@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vpn.proxy.connector import Reached
 from vpn.proxy.core import Core
+from vpn.proxy.stream import DONTWAIT
 
 
 class Kept:
@@ -17,7 +18,19 @@ class Kept:
         self._host = host
         self._port = port
         self._user = user
-        core.poller.hand_over(reached.stream.fileno(), lambda mask: self.close())
+        core.poller.hand_over(reached.stream.fileno(), lambda mask: self._look())
+        self._look()  # its end may have come with the response, and is not told again
+
+    def _look(self) -> None:
+        """See whether it says something, or has ended."""
+        if self._reached is not None:
+            try:
+                self._reached.stream.recv(1, DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                pass
+            self.close()
 
     def reaches(self, host: str, port: int, user: str) -> bool:
         """Whether it leads there, and is this user's."""

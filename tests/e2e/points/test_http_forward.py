@@ -10,6 +10,7 @@ from tests.support.clients import basic, connect, read_head, read_response
 from tests.support.origin import OK, origin
 from tests.support.plane import read_all, read_exactly
 from tests.support.servers import tcp_server
+from tests.support.waiting import until
 
 
 def status(head):
@@ -276,10 +277,11 @@ def test_a_request_that_the_client_breaks_off_is_not_complete_for_the_destinatio
 
     with origin(answer) as web, connect(server.open) as client:
         client.sendall(web.get("/", b"Content-Length: 100\r\n", "POST") + b"some")
+        until(lambda: seen)
         client.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectionResetError):
             client.recv(1)
-    assert seen == [b"some", "reset"]
+        until(lambda: seen == [b"some", "reset"])
 
 
 def test_a_client_that_is_done_asking_gets_its_answer(server):
@@ -357,3 +359,17 @@ def test_the_destinations_early_words_are_no_answer(server):
     with tcp_server(greet) as port:
         said = f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\n\r\n".encode()
         assert status(fetch(server.open, said)[0]) == 502
+
+
+def test_a_destination_that_closes_right_behind_its_answer_is_not_asked_again(server):
+    """Its end came with the answer. A POST may not be repeated, so it must not be sent into the void either."""
+
+    def answer(request):
+        request.connection.send(OK, socket.MSG_MORE)  # goes in one segment with the end
+        request.connection.shutdown(socket.SHUT_WR)
+
+    with origin(answer) as web, connect(server.open) as client:
+        for _ in range(20):
+            client.sendall(web.get("/", b"Content-Length: 0\r\n", "POST"))
+            assert status(read_response(client)[0]) == 200
+        assert web.connections == 20
