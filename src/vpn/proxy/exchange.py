@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Callable, Generator
 from functools import partial
+from select import EPOLLRDHUP
 from typing import Any
 
 from vpn.domain.session import Session, Status
@@ -69,6 +70,7 @@ class Exchange:
         "_core",
         "_down",
         "_ending",
+        "_patience",
         "_remote",
         "_request",
         "_then",
@@ -98,7 +100,8 @@ class Exchange:
         self._again: Callable[[bytes], None] | None = None
         self._ending: Ending | None = None
         self._told = False  # whether the client has got any of the response
-        self.deadline = core.poller.now + entry.timeouts.idle
+        self._patience = entry.timeouts.idle
+        self.deadline = core.poller.now + self._patience
         self._up = _Way(client, reached.stream, b"", request.head)
         self._down = _Way(reached.stream, client, reached.early, b"")
 
@@ -111,6 +114,7 @@ class Exchange:
         self._up.parser = request_body(self._up.reader, self._request.length)
         self._down.parser = response(self._down.reader, self._request, self.entry.inbound.via)
         core.poller.hand_over(self._up.source.fileno(), self._on_client)
+        core.poller.modify(self._up.source.fileno(), READ | EDGE)  # its end may have been told to others
         core.poller.hand_over(self._down.source.fileno(), self._on_remote)
         self._run(self._up)
         if not self.session.ended:
@@ -125,6 +129,8 @@ class Exchange:
         self._break("closed", reason)
 
     def _on_client(self, mask: int) -> None:
+        if mask & EPOLLRDHUP:  # it asks for nothing more, and may be gone
+            self._patience = min(self._patience, self.entry.timeouts.half_closed)
         if self._touch() and mask & WRITE and self._down.armed:
             self._run(self._down)
         if not self.session.ended and mask & (HANGUP):
@@ -139,7 +145,7 @@ class Exchange:
             self._run(self._down)
 
     def _touch(self) -> bool:
-        self.deadline = self._core.poller.now + self.entry.timeouts.idle
+        self.deadline = self._core.poller.now + self._patience
         return not self.session.ended
 
     def _run(self, way: _Way) -> None:
