@@ -50,6 +50,7 @@ class Pool:
         self._idle[fd] = name, idle
         self._poller.hand_over(fd, lambda mask: self._on_event(fd, idle))
         self._poller.call_later(self._settings.idle_timeout, lambda: self._drop(fd, idle))
+        self._on_event(fd, idle)  # its end may have come with the greeting, and is not told again
         while len(self._idle) > self._settings.max_idle:
             oldest, (_, unused) = next(iter(self._idle.items()))
             self.evicted += 1
