@@ -47,3 +47,11 @@ def test_an_empty_file_sets_nothing(tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(Unavailable, match="No such file"):
         read_document(tmp_path / "c.yaml")
+
+
+def test_a_value_is_not_repeated_when_its_key_is_there_twice(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("password: topsecret\npassword: another\n")
+    with pytest.raises(Invalid) as caught:
+        read_document(path)
+    assert caught.value.message == f'{path}:2: found duplicate key "password"'

@@ -73,7 +73,8 @@ def _parse_yaml(path: Path, text: str) -> tuple[Any, FindLine]:
         values = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise _syntax(path, line, error.problem or "not YAML") from None
+        problem = error.problem or "not YAML"
+        raise _syntax(path, line, problem.partition(" with value ")[0]) from None  # which may be a password
     except YAMLError as error:
         raise _syntax(path, 1, str(error).splitlines()[0]) from None
 

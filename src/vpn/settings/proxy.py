@@ -16,6 +16,7 @@ from vpn.settings.values import (
     Listen,
     ListenOrNot,
     Name,
+    NameServers,
     Networks,
     Seconds,
     Section,
@@ -84,7 +85,7 @@ class InboundSettings(Section):
 class DNSSettings(Section):
     """How names become addresses."""
 
-    servers: Texts = Field([], description="Name servers; empty: the system's.")
+    servers: NameServers = Field([], description="Name servers; empty: the system's.")
     prefer: Literal["auto", "v4", "v6"] = Field("auto", description="The family that is tried first.")
     hosts: dict[str, Annotated[list[str], Listed]] = Field(
         {}, description="Names whose addresses are given here, whatever DNS says."

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from vpn.domain.address import Endpoint, parse_endpoint
+from vpn.domain.address import Endpoint, pack, parse_endpoint
 from vpn.domain.destination import parse_destination
 from vpn.domain.errors import Invalid
 from vpn.domain.network import parse_network
@@ -35,7 +35,9 @@ def _to_endpoint_or_none(value: Any) -> Endpoint | None:
 
 
 def _to_absolute(value: Any) -> Any:
-    return paths.absolute(value) if isinstance(value, (str, Path)) and str(value) else value
+    if value == "":  # which pathlib takes for the working directory
+        raise ValueError("a path")
+    return paths.absolute(value) if isinstance(value, (str, Path)) else value
 
 
 def _to_list(value: Any) -> Any:
@@ -56,6 +58,18 @@ def _checked(parse: Callable[[str], object]) -> Callable[[str], str]:
     return check
 
 
+def _check_name_server(value: str) -> str:
+    """What c-ares refuses would be the end of every worker."""
+    if pack(value) is None:
+        try:
+            host, port = parse_endpoint(value)
+        except Invalid:
+            host, port = "", 0
+        if pack(host) is None or not port:
+            raise ValueError("the address of a name server, as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53")
+    return value
+
+
 Listed = BeforeValidator(_to_list)
 AbsolutePath = Annotated[Path, BeforeValidator(_to_absolute)]
 Listen = Annotated[Endpoint, BeforeValidator(_to_endpoint)]
@@ -65,6 +79,7 @@ NetworkText = Annotated[str, AfterValidator(_checked(parse_network))]
 DestinationText = Annotated[str, AfterValidator(_checked(parse_destination))]
 Networks = Annotated[list[NetworkText], Listed]
 Destinations = Annotated[list[DestinationText], Listed]
+NameServers = Annotated[list[Annotated[str, AfterValidator(_check_name_server)]], Listed]
 Texts = Annotated[list[str], Listed]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
