@@ -58,6 +58,8 @@ class Forward(msgspec.Struct, frozen=True, gc=False):
     """Whether the client speaks HTTP/1.0, which knows no chunks."""
     keep: bool
     """Whether the client wants to send another request afterwards."""
+    upgrade: bool = False
+    """Whether the client wants to speak another protocol afterwards."""
 
 
 CHUNKED = -1

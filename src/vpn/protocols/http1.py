@@ -229,11 +229,12 @@ def _forward(request: _Request, length: int, via: str) -> Forward:
     if via:
         headers.append(("Via", f"{request.version.removeprefix('HTTP/')} {via}"))
     upgrades = [value for name, value in request.headers if name.lower() == "upgrade"]
-    if upgrades and "upgrade" in options and not old:
+    upgrade = bool(upgrades) and "upgrade" in options and not old
+    if upgrade:
         headers += [("Connection", "Upgrade"), ("Upgrade", ", ".join(upgrades))]
     head = write_head(f"{request.method} {path} HTTP/1.1", headers)
     keep = "close" not in options and (not old or "keep-alive" in options)
-    return Forward(host, port, request.method, head, length, old, keep)
+    return Forward(host, port, request.method, head, length, old, keep, upgrade)
 
 
 def _challenge(*, close: bool) -> bytes:

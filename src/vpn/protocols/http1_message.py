@@ -130,6 +130,8 @@ def response(reader: Reader, request: Forward, via: str) -> Generator[bytes | No
             yield write_head(start, end_to_end(headers))
     else:
         raise MessageError("too_many_interim_responses")
+    if upgraded and not request.upgrade:  # the client's next request would go to this destination whole
+        raise MessageError("unexpected_upgrade")
 
     passed_on = end_to_end(headers)
     if via:

@@ -43,7 +43,7 @@ Next = Callable[[bytes, Kept | None], None]
 class _Way:
     """One of the two ways."""
 
-    __slots__ = ("armed", "done", "parser", "pending", "queued", "reader", "sink", "source")
+    __slots__ = ("armed", "cut", "done", "parser", "pending", "queued", "reader", "sink", "source")
 
     def __init__(self, source: Stream, sink: Stream, early: bytes, pending: bytes) -> None:
         self.source = source
@@ -52,6 +52,7 @@ class _Way:
         self.parser: Generator[bytes | None, None, Any]
         self.pending = pending
         self.done = False
+        self.cut = False  # given up before it was complete
         self.armed = False
         self.queued = False
 
@@ -117,7 +118,7 @@ class Exchange:
         core.poller.modify(self._up.source.fileno(), READ | EDGE)  # its end may have been told to others
         core.poller.hand_over(self._down.source.fileno(), self._on_remote)
         self._run(self._up)
-        if not self.session.ended:
+        if self._alive():
             self._run(self._down)
 
     def expire(self) -> None:
@@ -131,22 +132,27 @@ class Exchange:
     def _on_client(self, mask: int) -> None:
         if mask & EPOLLRDHUP:  # it asks for nothing more, and may be gone
             self._patience = min(self._patience, self.entry.timeouts.half_closed)
-        if self._touch() and mask & WRITE and self._down.armed:
+        self._touch()
+        if mask & WRITE and self._down.armed:
             self._run(self._down)
-        if not self.session.ended and mask & (HANGUP):
+        if self._alive() and mask & HANGUP:
             self._break("closed", "client_gone")
-        elif not self.session.ended and mask & READABLE and not self._up.done:
+        elif self._alive() and mask & READABLE and not self._up.done:
             self._run(self._up)
 
     def _on_remote(self, mask: int) -> None:
-        if self._touch() and mask & WRITE and self._up.armed and not self._up.done:
+        self._touch()
+        if mask & WRITE and self._up.armed and not self._up.done:
             self._run(self._up)
-        if not self.session.ended and mask & READABLE:
+        if self._alive() and mask & READABLE:
             self._run(self._down)
 
-    def _touch(self) -> bool:
+    def _touch(self) -> None:
         self.deadline = self._core.poller.now + self._patience
-        return not self.session.ended
+
+    def _alive(self) -> bool:
+        """Whether the streams are still ours; the session may go on without us."""
+        return self in self._core.connections
 
     def _run(self, way: _Way) -> None:
         """Move what can be moved."""
@@ -186,7 +192,7 @@ class Exchange:
 
     def _run_on(self, way: _Way) -> None:
         way.queued = False
-        if not way.done and not self.session.ended and self in self._core.connections:
+        if not way.done and self._alive():
             self._run(way)
 
     def _read(self, way: _Way) -> None:
@@ -204,6 +210,11 @@ class Exchange:
             sent = way.sink.send(way.pending, DONTWAIT)
         except BlockingIOError:
             sent = 0
+        except OSError:
+            if way is self._up:
+                raise
+            self._break("closed", "client_gone")
+            return False
         if way is self._up:
             self.session.bytes_sent += sent
         elif sent:
@@ -222,7 +233,7 @@ class Exchange:
         elif way is self._up and reason != "reset":
             self._fail(reason, 400, "Bad Request", "http_request_error")
         elif way is self._up:
-            way.done = True  # the destination may have said why before it went: let it be heard
+            way.done = way.cut = True  # the destination may have said why before it went: let it be heard
             way.pending = b""
             self._run(self._down)
         elif not answered and self._again is not None and self._may_repeat():
@@ -242,10 +253,11 @@ class Exchange:
         if ending.upgraded:
             self._core.connections.discard(self)
             relay = Relay(self._core, self.session, self.entry, self._up.source, self._remote.stream)
-            relay.start(self._up.reader.rest(), client_unread=True, remote_unread=True, late=self._down.reader.rest())
+            early, late = self._up.pending + self._up.reader.rest(), self._down.reader.rest()
+            relay.start(early, client_unread=True, remote_unread=True, late=late)
             return
         self._complete("closed", "eof")
-        if not ending.keep_client or not self._up.done:
+        if not ending.keep_client or not self._up.done or self._up.cut:
             self._core.poller.close(self._remote.stream)
             self._say_goodbye()
             return

@@ -18,23 +18,12 @@ class Kept:
         self._host = host
         self._port = port
         self._user = user
-        core.poller.hand_over(reached.stream.fileno(), lambda mask: self._look())
-        self._look()  # its end may have come with the response, and is not told again
-
-    def _look(self) -> None:
-        """See whether it says something, or has ended."""
-        if self._reached is not None:
-            try:
-                self._reached.stream.recv(1, DONTWAIT)
-            except BlockingIOError:
-                return
-            except OSError:
-                pass
-            self.close()
+        core.poller.hand_over(reached.stream.fileno(), self._on_event)
+        self._on_event(0)  # its end may have come with the response, and is not told again
 
     def reaches(self, host: str, port: int, user: str) -> bool:
-        """Whether it leads there, and is this user's."""
-        return self._reached is not None and (host, port, user) == (self._host, self._port, self._user)
+        """Whether it leads there, is this user's, and still stands."""
+        return (host, port, user) == (self._host, self._port, self._user) and self._stands()
 
     def take(self) -> Reached:
         """Use it; `reaches` said that it can be."""
@@ -47,3 +36,19 @@ class Kept:
         if self._reached is not None:
             self._core.poller.close(self._reached.stream)
             self._reached = None
+
+    def _on_event(self, mask: int) -> None:
+        if not self._stands():
+            self.close()
+
+    def _stands(self) -> bool:
+        """Whether it is open, and says nothing."""
+        if self._reached is None:
+            return False
+        try:
+            self._reached.stream.recv(1, DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
