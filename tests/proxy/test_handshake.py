@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from tests.support import web
 from tests.support.plane import login, read_all, read_exactly, snapshot
 from tests.support.servers import echo, tcp_server, unused_port
 from vpn.domain.inbound import Timeouts
@@ -16,6 +17,11 @@ HASTY = Timeouts(handshake=0.3, connect=0.3, idle=30)
 
 def request(port, host=b"\x7f\x00\x00\x01"):
     return b"\x05\x01\x00\x01" + host + port.to_bytes(2, "big")
+
+
+def ask(client, *arguments, **options):
+    client.sendall(web.request(*arguments, **options))
+    return web.read_message(client)
 
 
 def basic(user="alice", password="s3cret"):
@@ -210,3 +216,38 @@ def test_a_client_that_never_stops_sending_after_a_refusal_is_dropped(plane):
             while True:
                 client.sendall(bytes(1000))
     plane.ended()
+
+
+@pytest.mark.parametrize("said", [b"\x05\x01\x02", b"\x04\x01", b"\x00", b"\x16\x03\x01"])
+def test_on_a_kept_connection_only_http_is_spoken(plane, said):
+    with web.origin() as server, plane.connect() as client:
+        ask(client, server.port)
+        client.sendall(said)
+        assert client.recv(1) == b""
+        assert server.gone.acquire(timeout=5)
+    assert [each.reason for each in plane.ended(2)] == ["eof", "unknown_protocol"]
+
+
+def test_an_empty_line_behind_a_body_is_tolerated(plane):
+    """RFC 9112 §2.2: old clients send one."""
+    with web.origin() as server, plane.connect() as client:
+        client.sendall(web.request(server.port, "POST", body=b"one") + b"\r\n" + web.request(server.port, path="/two"))
+        assert [web.read_message(client)[1] for _ in range(2)] == [b"/ one", b"/two "]
+        client.sendall(b"\r\n")
+        assert ask(client, server.port, path="/three")[1] == b"/three "
+    plane.ended(3)
+
+
+def test_who_needs_no_password_does_once_the_name_is_a_disabled_users(plane):
+    plane.amend(open_to=("127.0.0.0/8",), anonymous_user="guest")
+    with web.origin() as server, plane.connect() as client, plane.connect() as waiting:
+        said = web.request(server.port).replace(basic(), b"")
+        client.sendall(said)
+        assert web.read_message(client)[1] == b"/ "
+        waiting.sendall(said[:10])
+        plane.until(lambda: len(plane.core.connections) == 2)
+        plane.do(lambda: plane.core.apply(snapshot(2, users={"guest": False})) or True)
+        client.sendall(said)
+        assert web.read_message(client)[0].startswith(b"HTTP/1.1 407 ")
+        assert read_all(waiting) == b""
+    assert len(server.heads) == 1

@@ -89,10 +89,11 @@ class Core:
         self.resolver.configure(snapshot.egress.resolving)
         for connection in list(self.connections):
             user = connection.session.user
-            if user and not self._may_stay(user, connection.entry):
+            if user and not self.may_stay(user, connection.entry):
                 connection.cut("user_disabled")
 
-    def _may_stay(self, user: str, entry: Entry) -> bool:
+    def may_stay(self, user: str, entry: Entry) -> bool:
+        """Whether a client of this inbound may (still) be this user."""
         if self.credentials.allowed(user):
             return True
         return user == entry.inbound.anonymous_user and not self.credentials.known(user)

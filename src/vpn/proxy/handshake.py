@@ -175,6 +175,10 @@ class Handshake:
             self._core.poller.soon(self._read_on)
 
     def _feed(self, data: bytes) -> None:
+        if not self._first and self._parser is None:
+            data = data.lstrip(b"\r\n")  # RFC 9112 §2.2: an empty line behind a body
+            if not data:
+                return
         self._reader.feed(data)
         if self._parser is None and not self._begin():
             return
@@ -192,9 +196,11 @@ class Handshake:
             self.session.id = self._core.next_session_id()
             self.session.started = time.time()
         speaker = self.entry.speakers.get(self._reader.peek()[0])
-        if speaker is None:
+        if speaker is None or not (self._first or speaker.protocol == "http"):
             self._refuse(ProtocolError("unknown_protocol"))
             return False
+        if self._user and not self._core.may_stay(self._user, self.entry):
+            self._user = ""  # no longer, since the connection was made
         self.session.protocol = speaker.protocol
         self.session.user = self._user
         self._parser = speaker.parse(self._reader, admitted=bool(self._user))
@@ -409,7 +415,7 @@ class Handshake:
             return
         if self._pending is not None:
             self._pending.cancel()
-        idle = not self._first and self._parser is None
+        idle = not self.session.id
         self._drop_kept()
         self.session.status = status
         self.session.reason = reason
