@@ -15,6 +15,7 @@ from vpn.protocols.events import (
     Bound,
     Connect,
     Connected,
+    Forward,
     Parser,
     Refused,
     Send,
@@ -25,7 +26,7 @@ LOCAL = Connected("192.0.2.7", 40000)
 BOUND = Bound("192.0.2.8", 40001)
 PEER = Connected("198.51.100.9", 40002)
 
-Asked = Authenticate | Connect | Bind | Accept | Associate
+Asked = Authenticate | Connect | Forward | Bind | Accept | Associate
 
 
 @dataclass
@@ -56,7 +57,7 @@ def converse(
 ) -> Transcript:
     """Feed the pieces one after the other; what comes after the end is left in the reader.
 
-    `outcome`, `bound` and `peer` answer `Connect`, `Bind` and `Associate`, and `Accept`.
+    `outcome`, `bound` and `peer` answer `Connect` and `Forward`, `Bind` and `Associate`, and `Accept`.
     """
     reader = Reader()
     parser = parse(reader)
@@ -84,7 +85,7 @@ def converse(
                 case Authenticate():
                     transcript.asked.append(step)
                     answer = (step.user, step.password) in users
-                case Connect():
+                case Connect() | Forward():
                     transcript.asked.append(step)
                     answer = outcome
                 case Bind() | Associate():

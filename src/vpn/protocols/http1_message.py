@@ -147,10 +147,12 @@ def response(reader: Reader, request: Forward, via: str) -> Generator[bytes | No
     length = _response_length(request.method, status, headers)
     unpack = length == CHUNKED and request.old
     keep_client = request.keep and length != UNTIL_END and not unpack
-    if length == CHUNKED:
-        passed_on = [(name, value) for name, value in passed_on if name.lower() != "content-length"]
-        if not unpack:
-            passed_on.append(("Transfer-Encoding", "chunked"))
+    # Once, and as we read it (RFC 9110 §8.6), whatever Connection lists: the client must see the same end as we.
+    passed_on = [(name, value) for name, value in passed_on if name.lower() != "content-length"]
+    if length == CHUNKED and not unpack:
+        passed_on.append(("Transfer-Encoding", "chunked"))
+    elif length != CHUNKED and (told := content_length(headers)) is not None:
+        passed_on.append(("Content-Length", str(told)))
     passed_on.append(("Connection", "keep-alive" if keep_client else "close"))
     yield write_head(start, passed_on)
     yield from _body(reader, length, unpack=unpack)
