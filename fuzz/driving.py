@@ -18,6 +18,7 @@ from vpn.protocols.events import (
     Bound,
     Connect,
     Connected,
+    Forward,
     Refusal,
     Refused,
     Send,
@@ -82,6 +83,6 @@ def _answer(step: object, choice: int) -> object:
             return not choice & 2
         case Bind() | Associate():
             return refused if choice & 4 else Bound(host, choice)
-        case Connect() | Accept():
+        case Connect() | Forward() | Accept():
             return refused if choice & 8 else Connected(host, choice)
     raise AssertionError(f"{step} is no step that is known here")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import NamedTuple
 
 from fuzz.driving import Parse, hold_to_promises
 from vpn.domain.address import pack
-from vpn.protocols import datagram, http1, http1_client, proxy_protocol, socks4, socks5, socks5_client
+from vpn.protocols import datagram, http1, http1_client, http1_message, proxy_protocol, socks4, socks5, socks5_client
 from vpn.protocols.errors import ProtocolError
+from vpn.protocols.events import CHUNKED, Forward
+from vpn.protocols.http1_message import MessageError
+from vpn.protocols.reader import Reader
 
 
 class Target(NamedTuple):
@@ -37,6 +40,35 @@ def _unpack(raw: bytes) -> None:
         assert datagram.header(read.host, read.port) == raw[: read.payload]
 
 
+def _pass_on(make: Callable[[Reader], Generator[bytes | None, None, object]], raw: bytes) -> None:
+    """Only `MessageError` escapes, and it does not matter how the bytes were cut up on the way."""
+    size = raw[0] % 13 + 1 if raw else 1
+    stream = raw[1:]
+    pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+    whole, cut = _passed(make, [stream]), _passed(make, pieces)
+    assert whole == cut, f"it matters how the bytes are cut up:\n{whole}\n{cut}"
+
+
+def _passed(make: Callable[[Reader], Generator[bytes | None, None, object]], pieces: list[bytes]) -> object:
+    reader, passed, waiting = Reader(), b"", iter(pieces)
+    parser = make(reader)
+    try:
+        while True:
+            step = next(parser)
+            if step is None and reader.ended:
+                return passed, "truncated"
+            piece = next(waiting, b"") if step is None else b""
+            passed += step or b""
+            reader.feed(piece)
+            reader.ended = step is None and not piece
+    except StopIteration as stop:
+        return passed, stop.value, reader.rest() + b"".join(waiting)
+    except MessageError as error:
+        return passed, str(error)
+
+
+_REQUEST = Forward("example.com", 80, "GET", b"", 0, old=False, keep=True, upgrade=True)
+_CHUNKS = b"3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n"
 _LOGIN = b"\x05\x01\x02\x01\x05alice\x06s3cret"
 _TO_V6 = b"\x04" + socket.inet_pton(socket.AF_INET6, "2001:db8::1") + b"\x01\xbb"
 _SOCKS5_REQUESTS = tuple(
@@ -64,6 +96,25 @@ TARGETS: dict[str, Target] = {
         _HTTP + b"Proxy-Authorization: Basic YWxpY2U6czNjcmV0\r\n\r\nearly",
         _HTTP + b"\r\n" + _HTTP + b"Proxy-Authorization: Basic YWxpY2U6czNjcmV0\r\n\r\n",
         b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\nContent-Length: 2\r\n\r\nno",
+    ),
+    "http1_admitted": _conversation(
+        partial(http1.parse, admitted=True),
+        http1.HEAD_LIMIT,
+        b"POST http://example.com:81/a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nno",
+        b"OPTIONS http://[2001:db8::1] HTTP/1.0\r\nConnection: keep-alive, X\r\nX: y\r\n\r\n",
+        b"GET http://x HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: z\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ),
+    "http1_message_response": Target(
+        partial(_pass_on, lambda reader: http1_message.response(reader, _REQUEST, "gate")),
+        (
+            b"\0HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nyes",
+            b"\0HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + _CHUNKS,
+            b"\0HTTP/1.0 200 OK\r\n\r\nabc",
+            b"\0HTTP/1.1 101 Switching Protocols\r\nUpgrade: z\r\n\r\nabc",
+        ),
+    ),
+    "http1_message_body": Target(
+        partial(_pass_on, lambda reader: http1_message.request_body(reader, CHUNKED)), (b"\0" + _CHUNKS + b"GET",)
     ),
     "proxy_protocol": _conversation(
         proxy_protocol.parse,
