@@ -21,6 +21,8 @@ from vpn.proxy.stream import DONTWAIT
 
 WATCH = 2.0  # seconds between two looks at an inbound's files
 CHUNK = 128 * 1024  # bytes moved between the socket and OpenSSL at a time
+LAST_WAIT = 0.1  # seconds between two tries to say that we are done
+LAST_TRIES = 20  # after which a closed connection to somebody who does not read is given up
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _ASKING = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
@@ -79,7 +81,20 @@ class TLSStream:
         server_name: what the server is called, if we are the client.
     """
 
-    __slots__ = ("_backlog", "_ended", "_incoming", "_outgoing", "_poller", "_read", "_shut", "_sock", "_taken", "_tls")
+    __slots__ = (
+        "_backlog",
+        "_closed",
+        "_ended",
+        "_incoming",
+        "_outgoing",
+        "_poller",
+        "_read",
+        "_shut",
+        "_sock",
+        "_taken",
+        "_tls",
+        "_tries",
+    )
 
     def __init__(
         self, poller: Poller, sock: Any, context: ssl.SSLContext, early: bytes = b"", server_name: str = ""
@@ -97,6 +112,8 @@ class TLSStream:
         self._read = b""  # decrypted, and not asked for yet
         self._ended = False  # nothing more will be decrypted
         self._shut = False  # we have said, or can no longer say, that we are done
+        self._closed = False
+        self._tries = LAST_TRIES
 
     # --- the handshake
 
@@ -232,14 +249,20 @@ class TLSStream:
             self.flush()
             self._sock.shutdown(socket.SHUT_WR)
         except BlockingIOError:
-            self._poller.call_later(0.1, self._finish)
+            if self._tries:
+                self._tries -= self._closed
+                self._poller.call_later(LAST_WAIT, self._finish)
+                return
         except OSError:
             pass  # gone, or closed meanwhile
+        if self._closed:
+            self._sock.close()
 
     def setsockopt(self, level: int, optname: int, value: Any, /) -> None:
         """Set an option of the socket."""
         if optname == socket.SO_LINGER:
             self._shut = True  # it is to be reset, which must not look like an end
+            self._backlog = b""
         self._sock.setsockopt(level, optname, value)
 
     def getsockname(self) -> Any:
@@ -247,10 +270,14 @@ class TLSStream:
         return self._sock.getsockname()
 
     def close(self) -> None:
-        """Close, and say so if we can."""
+        """Close, and say so if we can; where there is no room for it yet, a little later."""
+        if self._closed:
+            return
         if not self._shut:
             self.shutdown(socket.SHUT_WR)
-        self._sock.close()
+        self._closed = True
+        if not self._backlog:
+            self._sock.close()
 
 
 class Certificates:
