@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from vpn.proxy.core import Core
 from vpn.proxy.poller import EDGE, READ, WRITE
 
 _BACKLOG = 8
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _BATCH = 8  # strangers turned away before the others have their turn
 
 
@@ -85,6 +87,9 @@ class Binder:
             bound(Unreached(Refusal.FAILED, "no_descriptors"))
             return
         try:
+            # The peer's socket inherits both.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.bind((self._local, 0))
             sock.listen(_BACKLOG)
         except OSError:
@@ -103,7 +108,11 @@ class Binder:
                 fd, address = self._sock._accept()  # type: ignore[attr-defined]
             except BlockingIOError:
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno in _EXHAUSTED:  # it would be told again and again
+                    self.cancel()
+                    self._accepted(Unreached(Refusal.FAILED, "no_descriptors"))
+                    return
                 continue  # gone before it was accepted
             peer = socket.SocketType(self._sock.family, socket.SOCK_STREAM, 0, fd)
             packed = pack(address[0].partition("%")[0])
@@ -119,6 +128,5 @@ class Binder:
 
     def _welcome(self, peer: socket.SocketType, address: str) -> None:
         self.cancel()
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._core.poller.register(peer.fileno(), lambda mask: None, READ | WRITE | EDGE)
         self._accepted(Reached(peer, address, unread=True))

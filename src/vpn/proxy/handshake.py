@@ -367,7 +367,12 @@ class Handshake:
             self._unreached(outcome)
             return
         self.session.address = outcome.address
-        peer = outcome.stream.getpeername()
+        try:
+            peer = outcome.stream.getpeername()
+        except OSError:  # it came and went
+            self._core.poller.close(outcome.stream)
+            self._unreached(Unreached(Refusal.FAILED, "peer_gone"))
+            return
         self._tunnel(Connected(peer[0], peer[1]), outcome)
 
     def _associate(self, step: Associate) -> Bound | Refused:
