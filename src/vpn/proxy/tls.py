@@ -254,7 +254,7 @@ class TLSStream:
                 self._poller.call_later(LAST_WAIT, self._finish)
                 return
         except OSError:
-            pass  # gone, or closed meanwhile
+            self._backlog = b""  # the other side is gone
         if self._closed:
             self._sock.close()
 
