@@ -18,6 +18,8 @@ def refuses(address):
         peer(address).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it is being closed just now
     return False
 
 

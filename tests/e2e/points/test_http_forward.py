@@ -329,8 +329,8 @@ def test_a_kept_connection_that_the_destination_closed_costs_no_request(server):
 
     def answer(request):
         if request.number == 1 and request.start.startswith(b"GET /2"):
-            request.connection.shutdown(socket.SHUT_RDWR)
             held.set()
+            request.connection.shutdown(socket.SHUT_RDWR)
         else:
             request.connection.sendall(OK)
 
