@@ -14,7 +14,6 @@ from tests.support.clients import (
     BIND,
     CONNECT,
     ask,
-    basic,
     connect,
     greet,
     http_connect,
@@ -28,7 +27,7 @@ from tests.support.clients import (
 )
 from tests.support.daemon import running_daemon
 from tests.support.origin import origin
-from tests.support.plane import login, read_all, read_exactly, running_plane
+from tests.support.plane import read_all, read_exactly, running_plane
 from tests.support.servers import after_the_end, busy_port, echo, tcp_server, unused_port
 from tests.support.waiting import until
 
@@ -307,12 +306,3 @@ proxy:
                 until(lambda: asked.count(0) >= 2)  # some were made in advance
     assert sum(asked) == 12
     assert max(asked) == 1
-
-
-def test_a_password_that_is_right_for_one_client_is_asked_of_the_next(server, echo_port):
-    """Nor is anything else of one connection the next one's."""
-    with connect(server.daemon.port) as client:
-        login(client)
-    with connect(server.daemon.port) as client:
-        client.sendall(http_connect(echo_port, fields=basic("alice", "other")))
-        assert read_head(client).startswith(b"HTTP/1.1 407 ")

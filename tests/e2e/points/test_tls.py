@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.clients import basic, connect, greet, http_connect, read_head, tls
-from tests.support.plane import read_all, read_exactly, running_plane
+from tests.support.plane import read_all, read_exactly, running_plane, snapshot
 from tests.support.waiting import until
 from vpn.domain.inbound import TLS, Timeouts
 
@@ -132,7 +132,11 @@ def test_the_certificates_name_is_the_user_of_the_session_and_ends_with_the_user
     with running_plane(tls=inbound) as plane:
         with tls(plane.port, with_certificate(authority, authority.issue("alice"))) as client:
             assert answer(client, echo_port) == 200
-        assert plane.ended()[0].user == "alice"
+            plane.do(lambda: plane.core.apply(snapshot(2, users={"alice": False, "bob": True})) or True)
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        (session,) = plane.ended()
+        assert (session.user, session.reason) == ("alice", "user_disabled")
 
 
 def serial(port, context):
