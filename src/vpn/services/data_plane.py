@@ -128,12 +128,16 @@ def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
 
 def port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
     """An address that cannot be listened on, in words."""
-    in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+    number = error.errno if isinstance(error, OSError) else None
+    ways_out = {
+        errno.EADDRINUSE: "stop what uses it, or ",
+        errno.EACCES: "start as root with process.user set, which opens low ports and drops the rest, or ",
+    }
     variable = f"VPN_{setting.upper().replace('.', '__')}"
     return Unavailable(
         "cannot_listen",
         f"cannot listen on {listen}: {getattr(error, 'strerror', None) or 'not a host name'}",
-        f"{'stop what uses it, or ' if in_use else ''}set {setting} (or {variable}) to another address",
+        f"{ways_out.get(number or 0, '')}set {setting} (or {variable}) to another address",
     )
 
 
