@@ -11,6 +11,7 @@ import pytest
 from tests.support.plane import read_all, read_exactly, snapshot
 from tests.support.servers import after_the_end, echo, hold, reset, tcp_server
 from vpn.domain.inbound import Timeouts
+from vpn.proxy import pipes
 from vpn.proxy.pipes import SIZE
 
 MIB = 1024 * 1024
@@ -189,3 +190,207 @@ def test_nothing_is_left_of_many_tunnels(plane):
         plane.ended(200)
         plane.until(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
         assert plane.do(lambda: (len(plane.core.connections), len(plane.poller._handlers))) == (0, 2)
+
+
+# --- through pipes
+
+
+def relays(plane):
+    return list(plane.core.connections)
+
+
+def fill(client, payload):
+    """Send until nothing more is taken; how much was."""
+    client.settimeout(0.3)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while True:
+            sent += client.send(payload[sent : sent + 65536])
+    client.settimeout(10)
+    return sent
+
+
+def test_a_large_transfer_goes_through_pipes_and_gives_them_back(plane):
+    payload = os.urandom(16 * MIB)
+    with tcp_server(echo) as port, plane.tunnel(port) as client:
+        sender = threading.Thread(target=client.sendall, args=(payload,))
+        sender.start()
+        assert read_exactly_fast(client, len(payload)) == payload
+        sender.join(10)
+        assert plane.do(lambda: plane.core.pipes._made) > 0
+        plane.until(lambda: len(plane.core.pipes._free) == plane.core.pipes._made)
+        client.sendall(b"and a little")
+        assert read_exactly(client, 12) == b"and a little"
+
+
+def read_exactly_fast(sock, count):
+    data = bytearray()
+    while len(data) < count:
+        data += sock.recv(1 << 20) or pytest.fail("the stream ended")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("most", [0, 1, 128])
+def test_both_ways_with_readers_who_come_late_however_many_pipes_there_are(plane, monkeypatch, most):
+    monkeypatch.setattr(pipes, "MOST", most)
+    up, down = os.urandom(24 * MIB), os.urandom(24 * MIB)
+    begin, received = threading.Event(), []
+
+    def serve(connection):
+        sender = threading.Thread(target=lambda: (connection.sendall(down), connection.shutdown(socket.SHUT_WR)))
+        sender.start()
+        begin.wait(20)
+        received.append(read_all(connection))
+        sender.join(10)
+
+    with tcp_server(serve) as port, plane.tunnel(port) as client:
+        sent = fill(client, up)
+        begin.set()
+        sender = threading.Thread(target=lambda: (client.sendall(up[sent:]), client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        assert read_all(client) == down
+        sender.join(10)
+    (session,) = plane.ended()
+    assert received == [up]
+    assert (session.reason, session.bytes_sent, session.bytes_received) == ("eof", len(up), len(down))
+    assert plane.do(lambda: len(plane.core.pipes._free) == plane.core.pipes._made)
+
+
+def in_a_pipe(plane, client):
+    """Fill the tunnel until bytes wait in a pipe; how many were sent."""
+    sent = fill(client, bytes(512 * MIB))
+    assert plane.do(lambda: [each._up.pipe is not None for each in relays(plane)]) == [True]
+    return sent
+
+
+def late_reader():
+    begin, received = threading.Event(), []
+
+    def serve(connection):
+        begin.wait(20)
+        total = 0
+        while data := connection.recv(1 << 20):
+            total += len(data)
+        received.append(total)
+
+    return begin, received, serve
+
+
+def test_an_end_of_stream_behind_a_full_pipe(plane):
+    begin, received, serve = late_reader()
+    with tcp_server(serve) as port, plane.tunnel(port) as client:
+        sent = in_a_pipe(plane, client)
+        client.shutdown(socket.SHUT_WR)
+        begin.set()
+        assert client.recv(1) == b""
+    assert received == [sent]
+    assert plane.ended()[0].bytes_sent == sent
+
+
+@pytest.mark.parametrize("side", ["client", "destination"])
+def test_a_reset_while_the_pipe_is_full(plane, side):
+    go = threading.Event()
+
+    def serve(connection):
+        go.wait(20)
+        if side == "destination":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        else:
+            hold(connection)
+
+    with tcp_server(serve) as port, plane.tunnel(port) as client:
+        in_a_pipe(plane, client)
+        if side == "client":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        go.set()
+        assert plane.ended()[0].reason == "reset"
+        assert plane.do(lambda: plane.core.pipes._made) == 0, "its bytes are thrown away with it"
+
+
+def test_a_cut_while_the_pipe_is_full(plane):
+    with tcp_server(hold) as port, plane.tunnel(port) as client:
+        in_a_pipe(plane, client)
+        plane.do(lambda: plane.core.apply(snapshot(2, users={"alice": False})) or True)
+        assert plane.ended()[0].reason == "user_disabled"
+        assert plane.do(lambda: (plane.core.pipes._made, len(plane.core.connections))) == (0, 0)
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_urgent_data_in_a_spliced_tunnel_arrives_in_its_place(plane, end):
+    """A pipe sees the end of the stream before it, if the end has come already."""
+    begin, received, go_on = threading.Event(), [], threading.Event()
+
+    def serve(connection):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        begin.wait(20)
+        tail = b""
+        while not tail.endswith(b"abc!def"):
+            data = connection.recv(1 << 20)
+            if not data:
+                break
+            tail = (tail + data)[-7:]
+        received.append(tail)
+        go_on.set()
+
+    with tcp_server(serve) as port, plane.tunnel(port) as client:
+        in_a_pipe(plane, client)
+        sender = threading.Thread(target=shout, args=(client, end))
+        sender.start()
+        begin.set()
+        sender.join(10)
+        assert go_on.wait(10)
+    assert received == [b"abc!def"]
+
+
+def shout(client, end):
+    client.sendall(b"abc")
+    client.send(b"!", socket.MSG_OOB)
+    client.sendall(b"def")
+    if end:
+        client.shutdown(socket.SHUT_WR)
+
+
+# --- time
+
+
+def test_after_some_silence_tcp_asks_whether_the_destination_is_there(plane):
+    plane.amend(keepalive=1, timeouts=Timeouts(idle=30))
+
+    def options():
+        (relay,) = relays(plane)
+        sink = relay._up.sink
+        return [
+            sink.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            sink.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+        ]
+
+    with tcp_server(echo) as port, plane.tunnel(port) as client:
+        assert plane.do(options)[0] == 0
+        plane.until(lambda: options() == [1, 1])
+        client.sendall(b"still")
+        assert read_exactly(client, 5) == b"still"
+
+
+def test_silence_is_told_from_the_last_byte_though_tcp_was_asked_before(plane):
+    plane.amend(keepalive=1, timeouts=Timeouts(idle=1.5))
+    with tcp_server(hold) as port, plane.tunnel(port) as client:
+        assert client.recv(1) == b""
+    assert plane.ended()[0].reason == "idle_timeout"
+
+
+@pytest.mark.parametrize("first", ["client", "destination"])
+def test_a_tunnel_with_one_side_done_waits_less(plane, first):
+    plane.amend(timeouts=Timeouts(idle=30, half_closed=0.3))
+
+    def serve(connection):
+        if first == "destination":
+            connection.shutdown(socket.SHUT_WR)
+        hold(connection)
+
+    with tcp_server(serve) as port, plane.tunnel(port) as client:
+        if first == "client":
+            client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+        assert plane.ended()[0].reason == "idle_timeout"

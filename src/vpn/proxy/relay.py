@@ -174,9 +174,10 @@ class Relay:
         try:
             for _ in range(BURST):
                 count = os.splice(source, pipe.writer, SIZE, flags=_SPLICE)
-                if not count:
+                if not count:  # the end, or it looks so: before urgent data a pipe sees one
                     self._empty(flow)
-                    self._pass_on_end(flow)
+                    flow.moved = -1
+                    self._pump(flow, ENDING)
                     return
                 total += count
                 pipe.filled = count
