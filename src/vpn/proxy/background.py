@@ -7,6 +7,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -41,11 +42,15 @@ class Background:
     def _work(self) -> None:
         while True:
             job = self._todo.get()
-            self._finished.append((job, job.work()))
+            try:
+                result = job.work()
+            except Exception as error:  # the thread must go on for the others
+                result = error
+            self._finished.append((job, result))
             os.eventfd_write(self._wake, 1)
 
     def _on_wake(self, mask: int) -> None:
         os.eventfd_read(self._wake)
         while self._finished:
             job, result = self._finished.popleft()
-            job.done(result)
+            self._poller.soon(partial(job.done, result))
