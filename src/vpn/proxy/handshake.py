@@ -360,6 +360,16 @@ class Handshake:
         assert isinstance(self._pending, Binder)
         self._waiting = True
         self._pending.accept()
+        if self._unread and not self._layered and self._has_ended():
+            self._close("failed", "client_closed")
+
+    def _has_ended(self) -> bool:
+        """Whether the client's end came with what was read last: no event tells of it again."""
+        assert isinstance(self._stream, socket.SocketType)
+        try:
+            return not self._stream.recv(1, DONTWAIT | socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
 
     def _accepted(self, outcome: Outcome) -> None:
         self._pending = None

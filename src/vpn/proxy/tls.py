@@ -35,7 +35,9 @@ def server_context(tls: TLS) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.minimum_version]
-    context.options |= ssl.OP_NO_RENEGOTIATION
+    # Many clients close without a word in TLS. It is taken for the end, so that they get their answer; who must
+    # not take a truncated upload for a whole one looks into it, as without TLS.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_IGNORE_UNEXPECTED_EOF
     try:
         context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
         if tls.client_ca:
@@ -181,9 +183,9 @@ class TLSStream:
                 if not self._fill(count):
                     break
                 continue
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            except ssl.SSLZeroReturnError:
                 got = 0
-            except ssl.SSLError as error:
+            except ssl.SSLError as error:  # also the end of an upstream that did not say so: it may be cut short
                 raise ConnectionResetError(str(error)) from None
             self._ended = not got
             count += got

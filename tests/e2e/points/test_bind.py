@@ -140,3 +140,15 @@ def test_what_goes_through_an_upstream_is_not_bound_here(server):
     for host in ("127.0.0.9", "a.upstream.test"):
         with connect(server.open) as client:
             assert ask(client, BIND, host, 0)[0] == 2
+
+
+def test_a_client_whose_end_comes_with_the_request_is_not_waited_for(server):
+    with connect(server.open) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # one segment for all of it
+        client.sendall(b"\x05\x01\x00\x05\x02\x00\x01" + bytes(6))
+        client.shutdown(socket.SHUT_WR)
+        assert read_exactly(client, 2) == b"\x05\x00"
+        code, bound = read_reply(client)
+        assert code == 0
+        assert read_all(client) == b""
+    until(lambda: refuses(bound))

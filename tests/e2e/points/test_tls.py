@@ -1,5 +1,6 @@
 """What implementations get wrong about TLS in front of a proxy."""
 
+import socket
 import ssl
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.support.certificates import Authority
 from tests.support.clients import basic, connect, greet, http_connect, read_head, tls
 from tests.support.plane import read_all, read_exactly, running_plane, snapshot
+from tests.support.servers import after_the_end, tcp_server
 from tests.support.waiting import until
 from vpn.domain.inbound import TLS, Timeouts
 
@@ -171,3 +173,12 @@ def test_the_certificate_is_reloaded_by_every_worker_of_the_daemon(server, autho
         return all(serial(server.ports["tls"], context) != before for _ in range(10))
 
     until(all_new, 30)
+
+
+def test_a_client_that_ends_without_a_word_in_tls_gets_its_answer(server, context):
+    with tcp_server(after_the_end) as port, tls(server.ports["tls"], context) as client:
+        assert answer(client, port) == 200
+        client.sendall(b"12345")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert read_exactly(client, 8) == (5).to_bytes(8, "big")
+        assert len(read_exactly(client, 1024 * 1024)) == 1024 * 1024
