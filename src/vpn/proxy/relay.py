@@ -23,7 +23,7 @@ from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.pipes import SIZE, Pipe
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ, READABLE, WRITE
-from vpn.proxy.stream import DONTWAIT, Stream, set_keepalive
+from vpn.proxy.stream import DONTWAIT, Stream, layered, set_keepalive
 
 BURST = 4  # buffers moved for one tunnel before the others have their turn
 BULK = 512 * 1024  # bytes; a direction that has moved so many may be spliced
@@ -35,15 +35,16 @@ _SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 class _Flow:
     """One direction of a tunnel."""
 
-    __slots__ = ("armed", "ended", "moved", "pending", "pipe", "queued", "sink", "source")
+    __slots__ = ("armed", "ended", "layered", "moved", "pending", "pipe", "queued", "sink", "source")
 
     def __init__(self, source: Stream, sink: Stream) -> None:
         self.source = source
         self.sink = sink
+        self.layered = layered(source)
         self.pending = b""
         self.pipe: Pipe | None = None
         """Held while there are bytes in it."""
-        self.moved = 0
+        self.moved = -1 if self.layered or layered(sink) else 0
         """Bytes copied, up to where splicing may begin; -1: it may not."""
         self.ended = False
         self.queued = False
@@ -70,8 +71,6 @@ class Relay:
         self._asked = 0.0  # the deadline that was set when TCP began to ask
         self._up = _Flow(client, remote)
         self._down = _Flow(remote, client)
-        if type(client) is not socket.SocketType or type(remote) is not socket.SocketType:
-            self._up.moved = self._down.moved = -1
 
     def start(self, early: bytes, *, client_unread: bool, remote_unread: bool, late: bytes = b"") -> None:
         """Begin with the bytes that the client sent early, and those of the destination that were read already.
@@ -151,7 +150,7 @@ class Relay:
                 self._note_much(flow, count)
             if not self._push(flow, core.view[:count]):
                 return
-            if count < size and not mask & ENDING and flow.moved >= 0:
+            if count < size and not mask & ENDING and not (flow.layered and flow.layered.unread):
                 return  # short: the kernel has no more, and will tell when it has
         self._go_on_later(flow)
 

@@ -44,6 +44,19 @@ class Stream(Protocol):
         """Close."""
 
 
+class Layered(Stream, Protocol):
+    """A stream that holds bytes of its own, of which the descriptor does not tell."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether there is more to read of which no event will tell."""
+
+
+def layered(stream: Stream) -> Layered | None:
+    """The stream, if it is such a one."""
+    return None if type(stream) is socket.SocketType else stream  # type: ignore[return-value]
+
+
 def set_keepalive(sock: socket.SocketType | Stream, seconds: int) -> None:
     """Let TCP ask, after so many seconds of silence, whether the other side is there; 0: never."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1 if seconds else 0)

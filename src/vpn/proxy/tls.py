@@ -20,7 +20,7 @@ from vpn.proxy.poller import Poller
 from vpn.proxy.stream import DONTWAIT
 
 WATCH = 2.0  # seconds between two looks at an inbound's files
-CHUNK = 128 * 1024  # bytes moved between the socket and OpenSSL at a time
+CHUNK = 64 * 1024  # bytes moved between the socket and OpenSSL at a time; above 128 KiB malloc would map pages anew
 LAST_WAIT = 0.1  # seconds between two tries to say that we are done
 LAST_TRIES = 20  # after which a closed connection to somebody who does not read is given up
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -86,6 +86,7 @@ class TLSStream:
     __slots__ = (
         "_backlog",
         "_closed",
+        "_drained",
         "_ended",
         "_incoming",
         "_outgoing",
@@ -112,6 +113,7 @@ class TLSStream:
         self._backlog = b""  # encrypted, and not taken by the socket yet
         self._taken = 0  # bytes of the caller's data that are in the backlog
         self._read = b""  # decrypted, and not asked for yet
+        self._drained = False  # the socket had no more when it was read last, and will tell when it has
         self._ended = False  # nothing more will be decrypted
         self._shut = False  # we have said, or can no longer say, that we are done
         self._closed = False
@@ -177,10 +179,14 @@ class TLSStream:
             view[:count] = self._read[:count]
             self._read = self._read[count:]
         while count < len(view) and not self._ended:
+            if not self._incoming.pending and not self._tls.pending():
+                if count and self._drained:
+                    break
+                self._fill(count)
             try:
                 got: int = self._tls.read(len(view) - count, view[count:])  # type: ignore[assignment]
             except ssl.SSLWantReadError:
-                if not self._fill(count):
+                if count and self._drained:
                     break
                 continue
             except ssl.SSLZeroReturnError:
@@ -191,19 +197,29 @@ class TLSStream:
             count += got
         return count
 
-    def _fill(self, count: int) -> bool:
-        """Give OpenSSL more to decrypt; False if there is no more, and `count` bytes are there to return."""
+    @property
+    def unread(self) -> bool:
+        """Whether there is more to read of which no event will tell."""
+        return self._ended or not self._drained or bool(self._read or self._incoming.pending or self._tls.pending())
+
+    def _fill(self, count: int) -> None:
+        """Give OpenSSL more to decrypt.
+
+        Raises:
+            BlockingIOError: there is no more, nor are there `count` bytes to return.
+        """
         try:
             data = self._sock.recv(CHUNK, DONTWAIT)
         except BlockingIOError:
+            self._drained = True
             if count:
-                return False
+                return
             raise
+        self._drained = 0 < len(data) < CHUNK
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
-        return True
 
     def send(self, data: bytes | memoryview, flags: int = 0, /) -> int:
         """Encrypt and send; how much was taken. The rest has to be given again from where it left off."""
