@@ -74,6 +74,7 @@ class Unreached(msgspec.Struct, frozen=True):
 
 
 Outcome = Reached | Unreached
+_NO_FAILURE = Unreached(Refusal.FAILED, "")
 
 
 class Connector:
@@ -95,7 +96,7 @@ class Connector:
         self._done: Callable[[Outcome], None] | None = done
         self._attempts: dict[socket.SocketType, str] = {}
         self._todo: list[str] = []
-        self._failure = Unreached(Refusal.FAILED, "")
+        self._failure = _NO_FAILURE
         self._wake: Timer | None = None
 
     def start(self) -> None:
@@ -103,8 +104,10 @@ class Connector:
         packed = pack(self._host)
         if packed is None:
             self._core.resolver.resolve(self._host, self._resolved)
-        else:
-            self._resolved([packed])
+        elif self._guarded and (why := forbidden(self._core, packed)):
+            self._finish(Unreached(Refusal.NOT_ALLOWED, why))
+        elif not self._attempt(unpack(packed)):
+            self._finish(self._failure)
 
     def cancel(self) -> None:
         """Forget it; `done` is not called."""
