@@ -11,7 +11,7 @@ import pytest
 from tests.support.plane import read_all, read_exactly, snapshot
 from tests.support.servers import after_the_end, echo, hold, reset, tcp_server
 from vpn.domain.inbound import Timeouts
-from vpn.proxy import pipes
+from vpn.proxy import pipes, relay
 from vpn.proxy.pipes import SIZE
 
 MIB = 1024 * 1024
@@ -250,14 +250,16 @@ def test_both_ways_with_readers_who_come_late_however_many_pipes_there_are(plane
         sender.start()
         assert read_all(client) == down
         sender.join(10)
-    (session,) = plane.ended()
+        (session,) = plane.ended()
+        plane.until(lambda: bool(received))
     assert received == [up]
     assert (session.reason, session.bytes_sent, session.bytes_received) == ("eof", len(up), len(down))
     assert plane.do(lambda: len(plane.core.pipes._free) == plane.core.pipes._made)
 
 
-def in_a_pipe(plane, client):
+def in_a_pipe(plane, client, monkeypatch):
     """Fill the tunnel until bytes wait in a pipe; how many were sent."""
+    monkeypatch.setattr(relay, "MUCH", 1)  # however little comes at a time, it is spliced
     sent = fill(client, bytes(512 * MIB))
     assert plane.do(lambda: [each._up.pipe is not None for each in relays(plane)]) == [True]
     return sent
@@ -276,10 +278,10 @@ def late_reader():
     return begin, received, serve
 
 
-def test_an_end_of_stream_behind_a_full_pipe(plane):
+def test_an_end_of_stream_behind_a_full_pipe(plane, monkeypatch):
     begin, received, serve = late_reader()
     with tcp_server(serve) as port, plane.tunnel(port) as client:
-        sent = in_a_pipe(plane, client)
+        sent = in_a_pipe(plane, client, monkeypatch)
         client.shutdown(socket.SHUT_WR)
         begin.set()
         assert client.recv(1) == b""
@@ -288,7 +290,7 @@ def test_an_end_of_stream_behind_a_full_pipe(plane):
 
 
 @pytest.mark.parametrize("side", ["client", "destination"])
-def test_a_reset_while_the_pipe_is_full(plane, side):
+def test_a_reset_while_the_pipe_is_full(plane, side, monkeypatch):
     go = threading.Event()
 
     def serve(connection):
@@ -300,7 +302,7 @@ def test_a_reset_while_the_pipe_is_full(plane, side):
             hold(connection)
 
     with tcp_server(serve) as port, plane.tunnel(port) as client:
-        in_a_pipe(plane, client)
+        in_a_pipe(plane, client, monkeypatch)
         if side == "client":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
@@ -309,16 +311,16 @@ def test_a_reset_while_the_pipe_is_full(plane, side):
         assert plane.do(lambda: plane.core.pipes._made) == 0, "its bytes are thrown away with it"
 
 
-def test_a_cut_while_the_pipe_is_full(plane):
+def test_a_cut_while_the_pipe_is_full(plane, monkeypatch):
     with tcp_server(hold) as port, plane.tunnel(port) as client:
-        in_a_pipe(plane, client)
+        in_a_pipe(plane, client, monkeypatch)
         plane.do(lambda: plane.core.apply(snapshot(2, users={"alice": False})) or True)
         assert plane.ended()[0].reason == "user_disabled"
         assert plane.do(lambda: (plane.core.pipes._made, len(plane.core.connections))) == (0, 0)
 
 
 @pytest.mark.parametrize("end", [False, True])
-def test_urgent_data_in_a_spliced_tunnel_arrives_in_its_place(plane, end):
+def test_urgent_data_in_a_spliced_tunnel_arrives_in_its_place(plane, end, monkeypatch):
     """A pipe sees the end of the stream before it, if the end has come already."""
     begin, received, go_on = threading.Event(), [], threading.Event()
 
@@ -335,7 +337,7 @@ def test_urgent_data_in_a_spliced_tunnel_arrives_in_its_place(plane, end):
         go_on.set()
 
     with tcp_server(serve) as port, plane.tunnel(port) as client:
-        in_a_pipe(plane, client)
+        in_a_pipe(plane, client, monkeypatch)
         sender = threading.Thread(target=shout, args=(client, end))
         sender.start()
         begin.set()
@@ -359,8 +361,8 @@ def test_after_some_silence_tcp_asks_whether_the_destination_is_there(plane):
     plane.amend(keepalive=1, timeouts=Timeouts(idle=30))
 
     def options():
-        (relay,) = relays(plane)
-        sink = relay._up.sink
+        (tunnel,) = relays(plane)
+        sink = tunnel._up.sink
         return [
             sink.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
             sink.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
