@@ -2,6 +2,7 @@ import socket
 
 import pytest
 
+from vpn.domain.session import Session
 from vpn.proxy.connector import Reached
 from vpn.proxy.core import Core
 from vpn.proxy.kept import Kept
@@ -30,7 +31,9 @@ def pair(core):
 
 
 def keep(core, stream):
-    return Kept(core, Reached(stream, "192.0.2.1", unread=False), *WHERE)
+    host, port, user = WHERE
+    session = Session("1", "main", "192.0.2.9", 1, 0.0, host=host, port=port, user=user, upstream="a")
+    return Kept(core, Reached(stream, "192.0.2.1", unread=False), session)
 
 
 @pytest.mark.parametrize("other", [("b.test", 80, "alice"), ("a.test", 81, "alice"), ("a.test", 80, "bob")])
@@ -38,6 +41,7 @@ def test_it_leads_to_one_place_and_is_one_users(core, pair, other):
     kept = keep(core, pair[0])
     assert not kept.reaches(*other)
     assert kept.reaches(*WHERE)
+    assert kept.upstream == "a"
     assert kept.take().stream is pair[0]
     assert not kept.reaches(*WHERE)
     kept.close()  # it is somebody else's now

@@ -263,7 +263,7 @@ class Exchange:
             return
         kept = None
         if ending.keep_origin and not self._down.reader.peek():
-            kept = Kept(self._core, self._remote, self._request.host, self._request.port, self.session.user)
+            kept = Kept(self._core, self._remote, self.session)
         else:
             self._core.poller.close(self._remote.stream)
         self._core.connections.discard(self)

@@ -289,6 +289,7 @@ class Handshake:
             if isinstance(step, Forward) and kept.reaches(step.host, step.port, self.session.user):
                 reached = kept.take()
                 self.session.address = reached.address
+                self.session.upstream = kept.upstream
                 self._exchange(step, reached, kept=True)
                 return
             kept.close()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from vpn.domain.session import Session
 from vpn.proxy.connector import Reached
 from vpn.proxy.core import Core
 from vpn.proxy.stream import DONTWAIT
 
 
 class Kept:
-    """Belongs to one client, and is closed when the destination says anything: there is no request it could answer."""
+    """Leads where a session went, and is the same user's.
 
-    __slots__ = ("_core", "_host", "_port", "_reached", "_user")
+    It is closed when the destination says anything: there is no request it could answer.
+    """
 
-    def __init__(self, core: Core, reached: Reached, host: str, port: int, user: str) -> None:
+    __slots__ = ("_core", "_host", "_port", "_reached", "_user", "upstream")
+
+    def __init__(self, core: Core, reached: Reached, session: Session) -> None:
         self._core = core
         self._reached: Reached | None = reached
-        self._host = host
-        self._port = port
-        self._user = user
+        self._host = session.host
+        self._port = session.port
+        self._user = session.user
+        self.upstream = session.upstream
         core.poller.hand_over(reached.stream.fileno(), self._on_event)
         self._on_event(0)  # its end may have come with the response, and is not told again
 
