@@ -2,6 +2,7 @@ import pytest
 
 from tests.support.dns import name_server
 from vpn.domain.address import pack
+from vpn.domain.egress import Resolving
 from vpn.proxy.poller import Poller
 from vpn.proxy.resolver import CAPACITY, LONGEST, NEGATIVE, SHORTEST, Resolver
 
@@ -127,3 +128,65 @@ def test_closing_tells_those_who_wait(poller, server):
     resolver.resolve("a.test", answers.append)
     resolver.close()
     assert answers == [[]]
+
+
+# --- other settings
+
+
+def test_given_addresses_need_no_server_and_have_no_case(poller, resolver, server):
+    resolver.configure(Resolving(hosts={"nas.home": ("2001:db8::9", "192.0.2.9"), "none.home": ()}))
+    for name in ("nas.home", "NAS.Home", "nas.home."):
+        assert ask(poller, resolver, name) == [pack("2001:db8::9"), pack("192.0.2.9")]
+    assert ask(poller, resolver, "none.home") == []
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(("prefer", "first"), [("v4", "192.0.2.1"), ("v6", "2001:db8::1")])
+def test_the_preferred_family_comes_first(poller, resolver, server, prefer, first):
+    server.records["two.test"] = ["2001:db8::1", "192.0.2.1"]
+    hosts = {"given.test": ("2001:db8::1", "192.0.2.1")}
+    resolver.configure(Resolving(prefer=prefer, hosts=hosts))
+    for name in ("two.test", "given.test"):
+        answer = ask(poller, resolver, name)
+        assert (answer[0], len(answer)) == (pack(first), 2)
+
+
+def test_other_servers_are_asked_and_what_was_learnt_is_forgotten(poller, resolver, server):
+    server.records["a.test"] = ["192.0.2.1"]
+    assert ask(poller, resolver, "a.test") == [pack("192.0.2.1")]
+    with name_server() as other:
+        other.records["a.test"] = ["192.0.2.2"]
+        resolver.configure(Resolving(servers=(f"127.0.0.1:{other.port}",)))
+        assert ask(poller, resolver, "a.test") == [pack("192.0.2.2")]
+        questions = len(other.asked)
+        resolver.configure(Resolving(servers=(f"127.0.0.1:{other.port}",)))
+        assert ask(poller, resolver, "a.test") == [pack("192.0.2.2")]
+        assert len(other.asked) == questions, "nothing has changed"
+
+
+def test_who_waits_while_the_servers_change_is_answered_and_may_ask_the_new_ones(poller, resolver, server):
+    server.silent = True
+    answers = []
+
+    def again(answer):
+        answers.append(answer)
+        resolver.resolve("a.test", answers.append)
+
+    resolver.resolve("a.test", again)
+    with name_server() as other:
+        other.records["a.test"] = ["192.0.2.2"]
+        resolver.configure(Resolving(servers=(f"127.0.0.1:{other.port}",)))
+        for _ in range(100):
+            if len(answers) == 2:
+                break
+            poller.turn(0.05)
+    assert answers == [[], [pack("192.0.2.2")]]
+
+
+def test_no_descriptor_is_left_when_the_servers_change(poller, resolver, server):
+    server.silent = True
+    resolver.resolve("a.test", lambda answer: None)
+    assert resolver._watched
+    resolver.configure(Resolving(servers=("127.0.0.1:1",)))
+    assert not resolver._watched
+    assert not poller._handlers

@@ -42,11 +42,13 @@ class Authority:
         self.file = directory / f"{name}.pem"
         self.file.write_bytes(_pem(made.add_extension(usage, True).sign(self._key, hashes.SHA256())))
 
-    def issue(self, common_name: str) -> Files:
+    def issue(self, common_name: str, host: str = "localhost") -> Files:
         """A new certificate; one of the same name is replaced as a whole, as certbot does it."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names: list[x509.GeneralName] = [x509.DNSName(host)]
+        if host == "localhost":
+            names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         made = (
             self._builder(name, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)

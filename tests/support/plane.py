@@ -143,6 +143,7 @@ class Plane:
             listener.close()
         for connection in list(self.core.connections):
             connection.cut("end of the test")
+        self.core.resolver.close()
         self.poller.stop()
         return True
 
@@ -150,12 +151,18 @@ class Plane:
         self._thread.start()
         return self
 
+    def _forget_upstreams(self) -> None:
+        """Close what is ready to be used, and wait for what is being made ready."""
+        pools = self.do(lambda: [way.pool for way in self.core.outgoing._ways.values()])
+        self.do(lambda: self.core.outgoing.configure(Egress()) or True)
+        self.until(lambda: not any(any(pool._coming.values()) for pool in pools))
+
     def __exit__(self, *_: object) -> None:
+        self._forget_upstreams()
         self.do(self._finish)
         self._thread.join(5)
         for sock in (self._wake, self._woken):
             sock.close()
-        self.core.resolver.close()
         self.core.pipes.close()
         self.core = None  # type: ignore[assignment] # it holds places of the memory
         self.listeners.clear()

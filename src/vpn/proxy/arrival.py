@@ -118,9 +118,8 @@ class Securing(_Phase):
         self._stream = TLSStream(core.poller, sock, context, early)
         self._begun = False  # the first step is the costly one: it signs
         self._busy = False
-        self._unread = bool(early)
-        if early:
-            core.poller.soon(self._go_on)
+        self._unread = True  # what is behind a header may be told already
+        core.poller.soon(self._go_on)
 
     def _on_event(self, mask: int) -> None:
         self._unread = True

@@ -11,6 +11,7 @@ from vpn.domain.destination import DestinationPattern, parse_destination
 from vpn.domain.egress import DIRECT, Choice, Egress, Route
 from vpn.domain.session import Session
 from vpn.domain.user import canonical
+from vpn.protocols.events import Refusal
 from vpn.proxy.connector import Connector, Outcome, Reached, Unreached
 from vpn.proxy.control import UpstreamReport
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vpn.proxy.upstream import Dial, Way
 
 _REFILL = 0.05  # seconds from the use of an upstream until a connection is made in advance
+_V4_MAPPED = bytes(10) + b"\xff\xff"
 _NO_ROUTE = (Choice(DIRECT),)
 
 
@@ -103,6 +105,8 @@ class Outgoing:
     def _choices(self, host: str, port: int, user: str) -> tuple[Choice, ...]:
         host = host.lower()
         packed = pack(host)
+        if packed is not None and packed.startswith(_V4_MAPPED):  # another way to write the same address
+            packed = packed[len(_V4_MAPPED) :]
         return next((each.choices for each in self._routes if each.matches(host, packed, port, user)), _NO_ROUTE)
 
     def _draw(self, choice: Choice) -> tuple[bool, float]:
@@ -176,6 +180,9 @@ class Trial:
         way = self._outgoing.way(name)
         self._session.upstream = name if way is not None else ""
         pending: Connector | Dial
+        if way is None and name != DIRECT:  # it was removed meanwhile, which does not make it direct
+            self._finished(Unreached(Refusal.FAILED, "upstream_removed"))
+            return
         if way is None:
             pending = Connector(self._outgoing.core, self._host, self._port, self._finished)
         else:

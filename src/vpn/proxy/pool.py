@@ -13,14 +13,13 @@ from vpn.proxy.connector import Reached
 from vpn.proxy.stream import DONTWAIT
 
 if TYPE_CHECKING:
-    from vpn.proxy.poller import Poller
+    from vpn.proxy.poller import Poller, Timer
 
 
-class Idle(NamedTuple):
-    """A connection that waits to be used, since when (the poller's clock)."""
-
+class _Idle(NamedTuple):
+    upstream: str
     reached: Reached
-    since: float
+    timer: Timer
 
 
 class Pool:
@@ -29,32 +28,34 @@ class Pool:
     def __init__(self, poller: Poller, settings: egress.Pool) -> None:
         self._poller = poller
         self._settings = settings
-        self._idle: OrderedDict[int, tuple[str, Idle]] = OrderedDict()  # by descriptor
+        self._idle: OrderedDict[int, _Idle] = OrderedDict()  # by descriptor
         self._coming: Counter[str] = Counter()
+        self._closed = False
         self.evicted = 0
 
-    def take(self, name: str) -> Idle | None:
+    def take(self, name: str) -> Reached | None:
         """A connection to this upstream, the freshest, if there is one."""
-        for fd, (upstream, idle) in reversed(self._idle.items()):
-            if upstream == name:
+        for fd, idle in reversed(self._idle.items()):
+            if idle.upstream == name:
                 del self._idle[fd]
-                return idle
+                idle.timer.cancel()  # which would hold on to the connection until its time
+                return idle.reached
         return None
 
-    def put(self, name: str, idle: Idle) -> None:
+    def put(self, name: str, reached: Reached) -> None:
         """Keep a connection; the oldest goes if there are too many."""
-        if idle.reached.early:
-            self._poller.close(idle.reached.stream)  # it speaks before it is spoken to
+        if reached.early or self._closed:
+            self._poller.close(reached.stream)  # it speaks before it is spoken to, or nobody will ask for it
             return
-        fd = idle.reached.stream.fileno()
-        self._idle[fd] = name, idle
-        self._poller.hand_over(fd, lambda mask: self._on_event(fd, idle))
-        self._poller.call_later(self._settings.idle_timeout, lambda: self._drop(fd, idle))
-        self._on_event(fd, idle)  # its end may have come with the greeting, and is not told again
+        fd = reached.stream.fileno()
+        self._idle[fd] = _Idle(
+            name, reached, self._poller.call_later(self._settings.idle_timeout, lambda: self._drop(fd))
+        )
+        self._poller.hand_over(fd, lambda mask: self._on_event(fd))
+        self._on_event(fd)  # its end may have come with the greeting, and is not told again
         while len(self._idle) > self._settings.max_idle:
-            oldest, (_, unused) = next(iter(self._idle.items()))
             self.evicted += 1
-            self._drop(oldest, unused)
+            self._drop(next(iter(self._idle)))
 
     def wants(self, name: str) -> bool:
         """Whether there is room for one more to this upstream."""
@@ -71,26 +72,25 @@ class Pool:
 
     def idle(self, name: str) -> int:
         """How many wait for use."""
-        return sum(1 for upstream, _ in self._idle.values() if upstream == name)
+        return sum(1 for idle in self._idle.values() if idle.upstream == name)
 
     def close(self) -> None:
-        """Close them all."""
-        for fd, (_, idle) in list(self._idle.items()):
-            self._drop(fd, idle)
+        """Close them all, and what still comes."""
+        self._closed = True
+        for fd in list(self._idle):
+            self._drop(fd)
 
-    def _on_event(self, fd: int, idle: Idle) -> None:
+    def _on_event(self, fd: int) -> None:
         """The upstream closed it, or said something out of turn; unless TLS alone had something to say."""
         try:
-            idle.reached.stream.recv(1, DONTWAIT)
+            self._idle[fd].reached.stream.recv(1, DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             pass
-        self._drop(fd, idle)
+        self._drop(fd)
 
-    def _drop(self, fd: int, idle: Idle) -> None:
-        """Close one, unless it was taken meanwhile."""
-        known = self._idle.get(fd)
-        if known is not None and known[1] is idle:
-            del self._idle[fd]
-            self._poller.close(idle.reached.stream)
+    def _drop(self, fd: int) -> None:
+        idle = self._idle.pop(fd)
+        idle.timer.cancel()
+        self._poller.close(idle.reached.stream)

@@ -49,15 +49,17 @@ class Resolver:
         """Resolve this way from now on; what was learnt another way is forgotten."""
         if resolving == self._resolving:
             return
-        if resolving.servers != self._resolving.servers:
-            self._channel.cancel()
-            self._channel.close()
-            options = self._options | ({"servers": list(resolving.servers)} if resolving.servers else {})
-            self._channel = pycares.Channel(sock_state_cb=self._watch, **options)
+        servers, before = resolving.servers, self._resolving.servers
         self._resolving = resolving
         self._cache.clear()
         packed = {name: [pack(address) for address in given] for name, given in resolving.hosts.items()}
         self._hosts = {name: self._in_order([each for each in given if each]) for name, given in packed.items()}
+        if servers != before:
+            options = self._options | ({"servers": list(servers)} if servers else {})
+            # First the new one: who is told that there is no answer may ask again at once.
+            old, self._channel = self._channel, pycares.Channel(sock_state_cb=self._watch, **options)
+            old.cancel()
+            old.close()
 
     def resolve(self, name: str, done: Callable[[Answer], None]) -> None:
         """Call `done` with the name's addresses, at once if they are known."""

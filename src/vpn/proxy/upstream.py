@@ -21,7 +21,7 @@ from vpn.protocols.reader import Reader
 from vpn.proxy.connector import Connector, Outcome, Reached, Unreached, forbidden
 from vpn.proxy.core import Core
 from vpn.proxy.poller import Timer
-from vpn.proxy.pool import Idle, Pool
+from vpn.proxy.pool import Pool
 from vpn.proxy.stream import DONTWAIT, Stream
 from vpn.proxy.tls import TLSStream, client_context
 
@@ -302,7 +302,7 @@ class Dial:
         idle = self._way.pool.take(self._way.name)
         if idle is not None:
             self._way.reused += 1
-            self._ask(idle.reached, fresh=False)
+            self._ask(idle, fresh=False)
             return
         self._approach_anew()
 
@@ -370,7 +370,7 @@ def keep_ready(way: Way) -> None:
         way.pool.arrived(way.name)
         way.note(reached=isinstance(outcome, Reached))
         if isinstance(outcome, Reached):
-            way.pool.put(way.name, Idle(outcome, way.core.poller.now))
+            way.pool.put(way.name, outcome)
 
     way.pool.expected(way.name)
     Approach(way, done).start()
