@@ -307,3 +307,21 @@ def test_many_clients_at_once(issuer, files):
             thread.join(20)
         assert {each.user for each in plane.ended(30)} == {"alice"}
         nothing_is_left(plane, 1)
+
+
+def test_files_that_break_before_a_worker_reads_them_turn_clients_away_until_they_are_mended(tmp_path, issuer, files):
+    """The other workers, and the other inbounds of this one, go on."""
+    key = tmp_path / "key.pem"
+    key.write_text("nonsense")
+    with running_plane(tls=TLS(certificate=str(files.certificate), key=str(key))) as plane:
+        with socket.create_connection(("127.0.0.1", plane.port), timeout=5) as client:
+            client.sendall(b"\x16\x03\x01")
+            with pytest.raises((ConnectionError, AssertionError)):
+                read_exactly(client, 1)
+        assert plane.ended()[0].reason == "no_certificate"
+        assert plane.counters.total(0) == 0
+        key.write_bytes(files.key.read_bytes())
+        listener = plane.listeners[0]
+        plane.until(lambda: listener._arrivals._certificates.context is not None)
+        with visit(plane, context(issuer)):
+            pass

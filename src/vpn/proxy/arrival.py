@@ -212,6 +212,12 @@ class Arrivals:
     ) -> None:
         if self._certificates is not None:
             context = self._certificates.context
+            if context is None:  # the files were well when the daemon looked at them, and are not now
+                session.status, session.reason, session.ended = "failed", "no_certificate", time.time()
+                self._core.poller.close(sock)
+                entry.give_place()
+                self._core.book(session)
+                return
             Securing(self._core, sock, session, entry, context, early).begin(registered=registered)
             return
         handshake = Handshake(self._core, sock, session, entry, entry.admitted(session.source_host))
@@ -221,4 +227,4 @@ class Arrivals:
             handshake.start()
 
     def _complain(self, error: Invalid) -> None:
-        self._core.log("error", "the new certificate cannot be used", reason=error.message, hint=error.hint)
+        self._core.log("error", "a certificate cannot be used", reason=error.message, hint=error.hint)

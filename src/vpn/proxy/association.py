@@ -127,7 +127,6 @@ class Association:
     def _on_client(self, mask: int) -> None:
         core, session = self._core, self.session
         buffer, view = core.buffer, core.view
-        self.deadline = core.poller.now + self.entry.timeouts.udp
         if self._rules is not core.outgoing.egress:  # what was allowed may be so no more
             self._rules = core.outgoing.egress
             self._targets.clear()
@@ -140,6 +139,7 @@ class Association:
                 continue  # an ICMP message about an answer of ours
             if source != self._client and not self._is_client(source):
                 continue
+            self.deadline = core.poller.now + self.entry.timeouts.udp
             if count < 10 or buffer[3] != IPV4:
                 self._relay_other(view[:count])
                 continue
@@ -246,7 +246,6 @@ class Association:
         core, session, client = self._core, self.session, self._client
         view = core.view
         room = view[_HEADROOM:]
-        self.deadline = core.poller.now + self.entry.timeouts.udp
         for _ in range(_BATCH):
             try:
                 count, source = sock.recvfrom_into(room)
@@ -257,6 +256,7 @@ class Association:
             header = self._headers.get(source[:2])
             if header is None or client is None:
                 continue  # nobody whom the client wrote to
+            self.deadline = core.poller.now + self.entry.timeouts.udp
             start = _HEADROOM - len(header)
             view[start:_HEADROOM] = header
             try:

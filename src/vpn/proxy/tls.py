@@ -309,9 +309,11 @@ class Certificates:
         self._poller = poller
         self._tls = tls
         self._report = report
-        self._state = self._look()
+        self._state: object = None
         self._refused: object = None
-        self.context = server_context(tls)
+        self.context: ssl.SSLContext | None = None
+        """None: there has been no certificate that can be used."""
+        self._load(self._look())
         self._timer = poller.call_later(WATCH, self._watch)
 
     def close(self) -> None:
@@ -324,8 +326,10 @@ class Certificates:
     def _watch(self) -> None:
         self._timer = self._poller.call_later(WATCH, self._watch)
         state = self._look()
-        if state in (self._state, self._refused):
-            return
+        if state not in (self._state, self._refused):
+            self._load(state)
+
+    def _load(self, state: object) -> None:
         try:
             self.context = server_context(self._tls)
         except Invalid as error:
