@@ -11,12 +11,19 @@ from tests.support.plane import login, read_all, read_exactly, running_plane, sn
 from tests.support.servers import echo, tcp_server
 from tests.support.web import basic, origin, read_head, read_message, request
 from vpn.domain.inbound import TLS, Timeouts
+from vpn.proxy import arrival
 from vpn.proxy import tls as module
 from vpn.proxy.arrival import Preface, Securing
 
 V1 = b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 1080\r\n"
 V2 = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x07\xc0\x00\x02\x01\xdc\x04\x04\x38"
 LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+
+
+@pytest.fixture(autouse=True)
+def in_the_background(monkeypatch):
+    """However cheap they are; tests/e2e/points/test_tls.py has handshakes that are computed at once."""
+    monkeypatch.setattr(arrival, "COSTLY", -1.0)
 
 
 @pytest.fixture(scope="module")

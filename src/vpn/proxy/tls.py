@@ -313,6 +313,8 @@ class Certificates:
         self._refused: object = None
         self.context: ssl.SSLContext | None = None
         """None: there has been no certificate that can be used."""
+        self.cost = 0.0
+        """Seconds of CPU that the first step of a handshake took last; it depends on the key."""
         self._load(self._look())
         self._timer = poller.call_later(WATCH, self._watch)
 
