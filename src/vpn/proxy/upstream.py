@@ -82,14 +82,12 @@ class Way:
         self.core.log(level, event, upstream=self.name)
 
 
-class Talk:
-    """One handshake with an upstream over a stream that is registered with the poller."""
+class _Conversation:
+    """Something said over a stream that is registered with the poller; `done` is called once unless cancelled."""
 
-    def __init__(self, core: Core, stream: Stream, reader: Reader, parser: _Handshake, done: _Done) -> None:
+    def __init__(self, core: Core, stream: Stream, done: _Done) -> None:
         self._core = core
         self._stream = stream
-        self._reader = reader
-        self._parser = parser
         self._done: _Done | None = done
 
     def start(self) -> None:
@@ -102,71 +100,78 @@ class Talk:
         self._done = None
 
     def _go_on(self) -> None:
+        if self._done is None:
+            return
         error: ProtocolError | None = None
         try:
-            while self._done is not None:
-                step = next(self._parser)
-                if step is None:
-                    self._receive()
-                elif self._stream.send(step.data, DONTWAIT) != len(step.data):
-                    raise UpstreamError("upstream_stalled")
+            self._speak()
         except BlockingIOError:
             return
-        except StopIteration:
-            pass
         except ProtocolError as wrong:
             error = wrong
         except OSError:
             error = UpstreamError("upstream_gone")
         done, self._done = self._done, None
-        if done is not None:
-            done(error)
+        done(error)
 
-    def _receive(self) -> None:
+    def _speak(self) -> None:
+        """Go on until it is over.
+
+        Raises:
+            BlockingIOError: it is the other side's turn.
+            ProtocolError: the other side says what it should not.
+            OSError: the other side is gone.
+        """
+        raise NotImplementedError
+
+
+class Talk(_Conversation):
+    """One handshake with an upstream, as a parser of the clients' side speaks it."""
+
+    def __init__(self, core: Core, stream: Stream, reader: Reader, parser: _Handshake, done: _Done) -> None:
+        super().__init__(core, stream, done)
+        self._reader = reader
+        self._parser = parser
+
+    def _speak(self) -> None:
+        for step in self._parser:
+            if step is None:
+                self._reader.feed(self._receive())
+            else:
+                self._send(step.data)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._stream.send(data, DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent != len(data):  # a few hundred bytes: it reads nothing at all
+            raise UpstreamError("upstream_stalled")
+
+    def _receive(self) -> bytes:
         data = self._stream.recv(CHUNK, DONTWAIT)
         if not data:
             raise UpstreamError("upstream_gone")
-        self._reader.feed(data)
+        return data
 
 
-class Secure:
+class Secure(_Conversation):
     """The TLS handshake with an upstream."""
 
     def __init__(self, core: Core, stream: TLSStream, done: _Done) -> None:
-        self._core = core
-        self._stream = stream
-        self._done: _Done | None = done
+        super().__init__(core, stream, done)
+        self._tls = stream
 
-    def start(self) -> None:
-        """Begin; `done` may be called before this returns."""
-        self._core.poller.hand_over(self._stream.fileno(), lambda mask: self._go_on())
-        self._go_on()
-
-    def cancel(self) -> None:
-        """Say nothing more; the stream is the caller's to close."""
-        self._done = None
-
-    def _go_on(self) -> None:
-        wrong: ProtocolError | None = None
-        try:
-            while self._done is not None:
-                error = self._stream.compute()
-                self._stream.flush()
-                if error is None:
-                    break
-                if not isinstance(error, ssl.SSLWantReadError):
-                    wrong = UpstreamError("upstream_tls_failed")
-                    break
-                if not self._stream.receive():
-                    wrong = UpstreamError("upstream_gone")
-                    break
-        except BlockingIOError:
-            return
-        except OSError:
-            wrong = UpstreamError("upstream_gone")
-        done, self._done = self._done, None
-        if done is not None:
-            done(wrong)
+    def _speak(self) -> None:
+        while True:
+            error = self._tls.compute()
+            self._tls.flush()
+            if error is None:
+                return
+            if not isinstance(error, ssl.SSLWantReadError):
+                raise UpstreamError("upstream_tls_failed")
+            if not self._tls.receive():
+                raise UpstreamError("upstream_gone")
 
 
 class Approach:
