@@ -38,3 +38,9 @@ class Session(msgspec.Struct, gc=False):
     packets_received: int = 0
     upstream: str = ""
     """The parent proxy it went through; empty: none."""
+
+    def end(self, status: Status, reason: str, now: float) -> None:
+        """It is over; `now` in seconds since the epoch."""
+        self.status = status
+        self.reason = reason
+        self.ended = now

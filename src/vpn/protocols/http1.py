@@ -24,6 +24,7 @@ from typing import NamedTuple
 from vpn.protocols.errors import HTTPError
 from vpn.protocols.events import CHUNKED, Authenticate, Connect, Connected, Forward, Parser, Refusal, Refused, Send
 from vpn.protocols.http1_message import (
+    TOKEN,
     Headers,
     MessageError,
     connection_options,
@@ -40,7 +41,6 @@ HEAD_LIMIT = 32 * 1024
 CREDENTIAL_ATTEMPTS = 3
 BODY_SKIPPED = 64 * 1024  # bytes of a refused request's body that are read so that the connection can be kept
 
-_TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _STATUS = {
     Refusal.NOT_ALLOWED: (403, "Forbidden", "destination_ip_prohibited"),
     Refusal.NAME_NOT_FOUND: (502, "Bad Gateway", "dns_error"),
@@ -134,7 +134,7 @@ def _parse_start_line(line: bytes) -> tuple[str, str, str]:
     method, _, rest = line.partition(b" ")
     target, _, version = rest.rpartition(b" ")
     known = version in (b"HTTP/1.1", b"HTTP/1.0")
-    if not method or not _TOKEN.issuperset(method) or not known or not _visible_ascii(target):
+    if not method or not TOKEN.issuperset(method) or not known or not _visible_ascii(target):
         raise _rejected("bad_start_line", 400, "Bad Request")
     return method.decode("ascii"), target.decode("ascii"), version.decode("ascii")
 

@@ -23,7 +23,7 @@ MOST_INTERIM = 20  # 1xx responses before the real one
 Headers = list[tuple[str, str]]
 Relayed = Generator[bytes | None, None, None]
 
-_TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 # RFC 9110 §7.6.1: what concerns one connection only.
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "transfer-encoding", "upgrade"})
@@ -63,7 +63,7 @@ def parse_fields(lines: Iterable[bytes]) -> Headers:
     headers = []
     for line in lines:
         name, colon, value = line.partition(b":")
-        if not colon or not name or not _TOKEN.issuperset(name) or b"\0" in value or b"\r" in value or b"\n" in value:
+        if not colon or not name or not TOKEN.issuperset(name) or b"\0" in value or b"\r" in value or b"\n" in value:
             raise MessageError("bad_header")
         headers.append((name.decode("ascii"), value.strip(b" \t").decode("latin-1")))
     return headers

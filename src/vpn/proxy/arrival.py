@@ -70,7 +70,7 @@ class _Phase:
     def _close(self, reason: str) -> None:
         session = self.session
         if not session.ended:
-            session.status, session.reason, session.ended = "failed", reason, time.time()
+            session.end("failed", reason, time.time())
             self._core.poller.close(self._sock)
             self._core.end(self)
 
@@ -231,7 +231,7 @@ class Arrivals:
             if (
                 self._certificates.context is None
             ):  # the files were well when the daemon looked at them, and are not now
-                session.status, session.reason, session.ended = "failed", "no_certificate", time.time()
+                session.end("failed", "no_certificate", time.time())
                 self._core.poller.close(sock)
                 entry.give_place()
                 self._core.book(session)

@@ -270,9 +270,7 @@ class Association:
         session = self.session
         if session.ended:
             return
-        session.status = status
-        session.reason = reason
-        session.ended = time.time()
+        session.end(status, reason, time.time())
         for sock in (self._relay, *self._outward.values()):
             self._core.poller.close(sock)
         self._core.poller.close(self._control)

@@ -8,8 +8,8 @@ import socket
 from collections.abc import Callable
 
 from vpn.domain.address import pack
-from vpn.protocols.events import Bound, Refusal
-from vpn.proxy.connector import Outcome, Reached, Unreached, forbidden
+from vpn.protocols.events import Bind, Bound, Connected, Refusal
+from vpn.proxy.connector import Reached, Unreached, forbidden
 from vpn.proxy.core import Core
 from vpn.proxy.poller import EDGE, READ, WRITE
 
@@ -22,36 +22,57 @@ class Binder:
     """One BIND. It is started, says where it listens, and after `accept` who came; unless cancelled.
 
     Args:
-        host: the expected peer, an address or a name; 0.0.0.0 or :: for anybody.
+        request: names the expected peer, by address or name; 0.0.0.0 or :: for anybody.
+        user: whose request it is.
         local: the address to listen on: the one that the client reached us by.
-        bound: called with the listening address, or why there is none.
-        accepted: called with the peer's connection, or why there is none.
+        bound: called with the listening address.
+        accepted: called with the peer's connection, and where it came from.
+        refused: called with the reason where there is no address, or no peer.
     """
 
-    __slots__ = ("_accepted", "_anybody", "_bound", "_core", "_host", "_local", "_peers", "_sock")
+    __slots__ = (
+        "_accepted",
+        "_anybody",
+        "_bound",
+        "_core",
+        "_local",
+        "_peers",
+        "_refused",
+        "_request",
+        "_sock",
+        "_user",
+    )
 
     def __init__(
         self,
         core: Core,
-        host: str,
+        request: Bind,
+        user: str,
         local: str,
-        bound: Callable[[Bound | Unreached], None],
-        accepted: Callable[[Outcome], None],
+        bound: Callable[[Bound], None],
+        accepted: Callable[[Reached, Connected], None],
+        refused: Callable[[Unreached], None],
     ) -> None:
         self._core = core
-        self._host = host
+        self._request = request
+        self._user = user
         self._local = local
-        self._bound: Callable[[Bound | Unreached], None] | None = bound
+        self._bound: Callable[[Bound], None] | None = bound
         self._accepted = accepted
+        self._refused = refused
         self._peers: set[bytes] = set()
         self._anybody = False
         self._sock: socket.SocketType | None = None
 
     def start(self) -> None:
-        """Begin; `bound` may be called before this returns."""
-        packed = pack(self._host)
-        if packed is None:
-            self._core.resolver.resolve(self._host, self._listen)
+        """Begin; `bound` or `refused` may be called before this returns."""
+        host, port = self._request.host, self._request.port
+        refused = self._core.outgoing.direct_refused(host, port, self._user)
+        packed = pack(host)
+        if refused:
+            self._refused(Unreached(Refusal.NOT_ALLOWED, refused))
+        elif packed is None:
+            self._core.resolver.resolve(host, self._listen)
         else:
             self._anybody = not any(packed)
             self._listen([] if self._anybody else [packed])
@@ -73,18 +94,18 @@ class Binder:
         if bound is None:
             return
         if not peers and not self._anybody:
-            bound(Unreached(Refusal.NAME_NOT_FOUND, ""))
+            self._refused(Unreached(Refusal.NAME_NOT_FOUND, ""))
             return
         why = [forbidden(self._core, peer) for peer in peers]
         if peers and all(why):
-            bound(Unreached(Refusal.NOT_ALLOWED, why[0]))
+            self._refused(Unreached(Refusal.NOT_ALLOWED, why[0]))
             return
         self._peers = {peer for peer, kind in zip(peers, why, strict=True) if not kind}
         family = socket.AF_INET6 if ":" in self._local else socket.AF_INET
         try:
             sock = socket.SocketType(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError:
-            bound(Unreached(Refusal.FAILED, "no_descriptors"))
+            self._refused(Unreached(Refusal.FAILED, "no_descriptors"))
             return
         try:
             # The peer's socket inherits both.
@@ -94,7 +115,7 @@ class Binder:
             sock.listen(_BACKLOG)
         except OSError:
             sock.close()
-            bound(Unreached(Refusal.FAILED, "cannot_listen"))
+            self._refused(Unreached(Refusal.FAILED, "cannot_listen"))
             return
         self._sock = sock
         local = sock.getsockname()
@@ -111,7 +132,7 @@ class Binder:
             except OSError as error:
                 if error.errno in _EXHAUSTED:  # it would be told again and again
                     self.cancel()
-                    self._accepted(Unreached(Refusal.FAILED, "no_descriptors"))
+                    self._refused(Unreached(Refusal.FAILED, "no_descriptors"))
                     return
                 continue  # gone before it was accepted
             peer = socket.SocketType(self._sock.family, socket.SOCK_STREAM, 0, fd)
@@ -128,5 +149,11 @@ class Binder:
 
     def _welcome(self, peer: socket.SocketType, address: str) -> None:
         self.cancel()
+        try:
+            end = peer.getpeername()
+        except OSError:  # it came and went
+            peer.close()
+            self._refused(Unreached(Refusal.FAILED, "peer_gone"))
+            return
         self._core.poller.register(peer.fileno(), lambda mask: None, READ | WRITE | EDGE)
-        self._accepted(Reached(peer, address, unread=True))
+        self._accepted(Reached(peer, address, unread=True), Connected(end[0], end[1]))

@@ -39,6 +39,13 @@ class Connection(Protocol):
         """It may not go on."""
 
 
+class Pending(Protocol):
+    """What a client waits for."""
+
+    def cancel(self) -> None:
+        """Forget it."""
+
+
 class Core:
     """One worker's state: who may do what, and who is doing it.
 

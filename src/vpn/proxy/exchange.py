@@ -8,8 +8,6 @@ connection to the destination is kept for it.
 
 from __future__ import annotations
 
-import socket
-import struct
 import time
 from collections.abc import Callable, Generator
 from functools import partial
@@ -28,13 +26,12 @@ from vpn.proxy.farewell import Farewell
 from vpn.proxy.kept import Kept
 from vpn.proxy.poller import EDGE, HANGUP, READ, READABLE, WRITE
 from vpn.proxy.relay import Relay
-from vpn.proxy.stream import DONTWAIT, Stream
+from vpn.proxy.stream import DONTWAIT, Stream, reset_on_close
 
 CHUNK = 64 * 1024  # bytes read at a time
 BURST = 8  # such reads before the others have their turn
 # RFC 9110 §9.2.2: what may be sent again when a kept connection turns out to be gone.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 Next = Callable[[bytes, Kept | None], None]
 """Goes on with a client whose request was answered: what it has sent already, and the kept connection."""
@@ -286,12 +283,6 @@ class Exchange:
         self._say_goodbye()
 
     def _say_goodbye(self) -> None:
-        try:
-            self._up.source.shutdown(socket.SHUT_WR)
-        except OSError:
-            self._core.poller.close(self._up.source)
-            self._core.end(self)
-            return
         self._core.connections.discard(self)
         Farewell(self._core, self._up.source, self.session, self.entry)
 
@@ -301,11 +292,9 @@ class Exchange:
             return
         self._complete(status, reason)
         for stream in (self._up.source, self._remote.stream):
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            reset_on_close(stream)
             self._core.poller.close(stream)
         self._core.end(self)
 
     def _complete(self, status: Status, reason: str) -> None:
-        self.session.status = status
-        self.session.reason = reason
-        self.session.ended = time.time()
+        self.session.end(status, reason, time.time())

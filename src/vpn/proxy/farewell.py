@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import partial
 
@@ -15,7 +16,7 @@ FAREWELL = 2.0  # seconds a refused client has for reading its reply
 
 
 class Farewell:
-    """A refused client that has its reply to read.
+    """A client that has its last reply to read, after which we say nothing.
 
     Closing a socket that holds unread bytes resets the connection, and the reset can overtake the reply. So
     what the client still sends is read and thrown away, for two seconds at most.
@@ -32,6 +33,11 @@ class Farewell:
         session.ended = session.ended or time.time()
         core.connections.add(self)
         core.poller.hand_over(stream.fileno(), self._on_event)
+        try:
+            stream.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._end()
+            return
         core.poller.soon(partial(self._on_event, 0))  # what is there already is not told again
 
     def expire(self) -> None:

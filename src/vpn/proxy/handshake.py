@@ -6,11 +6,10 @@ sockets; the parser alone knows the protocol.
 
 from __future__ import annotations
 
-import socket
 import time
 from functools import partial
 from select import EPOLLRDHUP
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from vpn.domain.session import Session, Status
 from vpn.protocols.errors import ProtocolError
@@ -34,24 +33,17 @@ from vpn.protocols.reader import Reader
 from vpn.proxy.association import Association
 from vpn.proxy.binder import Binder
 from vpn.proxy.connector import Outcome, Reached, Unreached
-from vpn.proxy.core import Core
+from vpn.proxy.core import Core, Pending
 from vpn.proxy.entry import Entry
 from vpn.proxy.exchange import Exchange
 from vpn.proxy.farewell import Farewell
 from vpn.proxy.kept import Kept
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ
 from vpn.proxy.relay import Relay
-from vpn.proxy.stream import DONTWAIT, Stream
+from vpn.proxy.stream import DONTWAIT, Stream, has_ended, layered
 
 CHUNK = 4096  # bytes read at a time while the handshake lasts
 _BURST = 4  # such reads before the others have their turn
-
-
-class Pending(Protocol):
-    """What a client waits for."""
-
-    def cancel(self) -> None:
-        """Forget it."""
 
 
 class Handshake:
@@ -104,7 +96,7 @@ class Handshake:
         self._pending: Pending | None = None
         self._connect_to: Connect | Forward | None = None
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
-        self._layered = type(stream) is not socket.SocketType  # nor does TLS tell of what it holds
+        self._layered = layered(stream) is not None  # nor does TLS tell of what it holds
         self._unread = False  # the kernel may hold bytes that it will not tell of again
         self.deadline = core.poller.now + entry.timeouts.handshake
 
@@ -133,7 +125,6 @@ class Handshake:
         """The client was too slow, or the destination was."""
         if self._pending is not None:
             self._pending.cancel()
-            self._pending = None
             self._unreached(Unreached(Refusal.TIMED_OUT, ""))
         else:
             self._close("failed", "handshake_timeout")
@@ -275,15 +266,15 @@ class Handshake:
         if self._unread:
             self._read_on()
 
-    def _wait_for(self, seconds: float) -> None:
+    def _wait_for(self, step: Connect | Forward | Bind, seconds: float) -> None:
+        self.session.host = step.host
+        self.session.port = step.port
         self._waiting = True
         self.deadline = self._core.poller.now + seconds
 
     def _connect(self, step: Connect | Forward) -> None:
-        self.session.host = step.host
-        self.session.port = step.port
         self._connect_to = step
-        self._wait_for(self.entry.timeouts.connect)
+        self._wait_for(step, self.entry.timeouts.connect)
         if self._kept is not None:
             kept, self._kept = self._kept, None
             if isinstance(step, Forward) and kept.reaches(step.host, step.port, self.session.user):
@@ -296,10 +287,10 @@ class Handshake:
         self._pending = self._core.outgoing.connect(step.host, step.port, self.session, self._connected)
 
     def _connected(self, outcome: Outcome) -> None:
-        self._pending = None
         if not isinstance(outcome, Reached):
             self._unreached(outcome)
             return
+        self._pending = None
         self.session.address = outcome.address
         step = self._connect_to
         if isinstance(step, Forward):
@@ -339,52 +330,23 @@ class Handshake:
         Handshake(*client, kept, first=False).take_over(early)
 
     def _bind(self, step: Bind) -> None:
-        self.session.host = step.host
-        self.session.port = step.port
-        self._wait_for(self.entry.timeouts.bind)
-        refused = self._core.outgoing.direct_refused(step.host, step.port, self.session.user)
-        if refused:
-            self._unreached(Unreached(Refusal.NOT_ALLOWED, refused))
-            return
+        self._wait_for(step, self.entry.timeouts.bind)
         local = self._stream.getsockname()[0]
-        self._pending = binder = Binder(self._core, step.host, local, self._bound, self._accepted)
+        user = self.session.user
+        self._pending = binder = Binder(self._core, step, user, local, self._advance, self._accepted, self._unreached)
         binder.start()
-
-    def _bound(self, outcome: Bound | Unreached) -> None:
-        if isinstance(outcome, Unreached):
-            self._pending = None
-            self._unreached(outcome)
-        else:
-            self._advance(outcome)
 
     def _accept(self) -> None:
         assert isinstance(self._pending, Binder)
         self._waiting = True
         self._pending.accept()
-        if self._unread and not self._layered and self._has_ended():
+        if self._unread and has_ended(self._stream):
             self._close("failed", "client_closed")
 
-    def _has_ended(self) -> bool:
-        """Whether the client's end came with what was read last: no event tells of it again."""
-        assert isinstance(self._stream, socket.SocketType)
-        try:
-            return not self._stream.recv(1, DONTWAIT | socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-
-    def _accepted(self, outcome: Outcome) -> None:
+    def _accepted(self, outcome: Reached, peer: Connected) -> None:
         self._pending = None
-        if not isinstance(outcome, Reached):
-            self._unreached(outcome)
-            return
         self.session.address = outcome.address
-        try:
-            peer = outcome.stream.getpeername()
-        except OSError:  # it came and went
-            self._core.poller.close(outcome.stream)
-            self._unreached(Unreached(Refusal.FAILED, "peer_gone"))
-            return
-        self._tunnel(Connected(peer[0], peer[1]), outcome)
+        self._tunnel(peer, outcome)
 
     def _associate(self, step: Associate) -> Bound | Refused:
         """Make the association; it begins when the client has been told."""
@@ -399,6 +361,7 @@ class Handshake:
         return association.address()
 
     def _unreached(self, outcome: Unreached) -> None:
+        self._pending = None
         self.session.status = "rejected_by_acl" if outcome.why is Refusal.NOT_ALLOWED else "failed"
         self.session.reason = outcome.detail or outcome.why.value
         self._go_on(Refused(outcome.why))
@@ -413,7 +376,6 @@ class Handshake:
             return
         try:
             self._send(error.reply)
-            self._stream.shutdown(socket.SHUT_WR)
         except OSError:
             self._close(self.session.status, self.session.reason)
             return
@@ -433,9 +395,7 @@ class Handshake:
             self._pending.cancel()
         idle = not self.session.id
         self._drop_kept()
-        self.session.status = status
-        self.session.reason = reason
-        self.session.ended = time.time()
+        self.session.end(status, reason, time.time())
         self._core.poller.close(self._stream)
         if idle:
             self._core.leave(self)  # no request, no session

@@ -108,7 +108,7 @@ class Listener:
         core, entry = self._core, self.entry
         session = Session(core.next_session_id(), self._name, host, port, time.time())
         if not entry.take_place():
-            session.status, session.reason, session.ended = "failed", "too_many_connections", session.started
+            session.end("failed", "too_many_connections", session.started)
             core.book(session)
             sock.close()
             return

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import time
 from functools import partial
 from select import EPOLLERR, EPOLLPRI
@@ -23,12 +22,11 @@ from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.pipes import SIZE, Pipe
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ, READABLE, WRITE
-from vpn.proxy.stream import DONTWAIT, Stream, layered, set_keepalive
+from vpn.proxy.stream import DONTWAIT, Stream, layered, reset_on_close, set_keepalive
 
 BURST = 4  # buffers moved for one tunnel before the others have their turn
 BULK = 512 * 1024  # bytes; a direction that has moved so many may be spliced
 MUCH = 64 * 1024  # bytes; what an event has to bring to be worth two more system calls
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 
@@ -280,16 +278,14 @@ class Relay:
     def _break(self, reason: str, status: Status = "closed") -> None:
         """Reset both sides."""
         for stream in (self._up.source, self._up.sink):
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            reset_on_close(stream)
         self._end(status, reason)
 
     def _end(self, status: Status, reason: str) -> None:
         session = self.session
         if session.ended:
             return
-        session.status = status
-        session.reason = reason
-        session.ended = time.time()
+        session.end(status, reason, time.time())
         for flow in (self._up, self._down):
             self._empty(flow)
             self._core.poller.close(flow.source)

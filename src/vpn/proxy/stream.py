@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any, Protocol
 
 DONTWAIT = socket.MSG_DONTWAIT
 """Given with every read and write: accepted sockets need not be made non-blocking first, a system call less."""
 
 
+_NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _PROBES = 3  # unanswered questions whether the other side is there, until it counts as gone
 
 
@@ -55,6 +57,25 @@ class Layered(Stream, Protocol):
 def layered(stream: Stream) -> Layered | None:
     """The stream, if it is such a one."""
     return None if type(stream) is socket.SocketType else stream  # type: ignore[return-value]
+
+
+def has_ended(stream: Stream) -> bool:
+    """Whether a plain stream's end came with what was read last: no event tells of it again.
+
+    Raises:
+        OSError: it is broken.
+    """
+    if type(stream) is not socket.SocketType:
+        return False
+    try:
+        return not stream.recv(1, DONTWAIT | socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+
+
+def reset_on_close(stream: Stream) -> None:
+    """Let closing be a reset, which nobody takes for a proper end."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 def set_keepalive(sock: socket.SocketType | Stream, seconds: int) -> None:
