@@ -1,6 +1,6 @@
 """Refused clients. That they read their reply is in test_handshake; here is how it ends."""
 
-from tests.support.plane import read_exactly, snapshot
+from tests.support.plane import read_all, read_exactly, snapshot
 from vpn.proxy.farewell import Farewell
 
 
@@ -33,3 +33,11 @@ def test_it_can_be_cut(plane):
         plane.do(lambda: farewells(plane)[0].cut("shutdown") or True)
         plane.ended()
     plane.do(lambda: plane.core.apply(snapshot(2)) or True)
+
+
+def test_the_client_hears_at_once_that_nothing_follows(plane):
+    with plane.connect() as client:
+        client.sendall(b"\x05\x01\x00")
+        client.settimeout(10)
+        assert read_all(client) == b"\x05\xff"
+        assert plane.do(lambda: len(plane.core.connections)) == 1, "it still has its time to read"
