@@ -13,8 +13,9 @@ EGRESS = Egress(
     upstreams=(Upstream(name="paris", protocol="socks5", address=Endpoint("192.0.2.2", 1080)),),
     routes=(Route(upstreams=(Choice("paris", 2),), destinations=("*",), users=("alice",)),),
 )
+USER = control.SnapshotUser("a", 2**62, "", 3, ("staff",), control.SnapshotLimits(max_connections=2))
 TO_WORKER = [
-    control.Snapshot(1, [control.SnapshotUser("a", 2**62, True)], EGRESS),
+    control.Snapshot(1, [USER], EGRESS),
     control.Listen([control.Listening(3, 1, Inbound("main", "mixed", Endpoint("::1", 1)))], 10, 2.5),
     control.Verdict(1, True, 2**62),
     control.Drain(1.5),

@@ -12,7 +12,7 @@ def asked():
 @pytest.fixture
 def credentials(asked):
     credentials = Credentials(asked.append)
-    credentials.replace_users([SnapshotUser("Alice", 7, True), SnapshotUser("bob", 8, False)])
+    credentials.replace_users([SnapshotUser("Alice", 7), SnapshotUser("bob", 8, "user_disabled")])
     return credentials
 
 
@@ -38,30 +38,30 @@ def test_a_wrong_password_is_remembered_too(credentials, asked):
 
 def test_a_new_password_voids_what_was_remembered(credentials, asked):
     learn(credentials, asked, "alice", "old", True, 7)
-    credentials.replace_users([SnapshotUser("alice", 9, True)])
+    credentials.replace_users([SnapshotUser("alice", 9)])
     assert credentials.check("alice", "old", 1.0, lambda accepted: None) is None
 
 
 def test_a_user_who_is_removed_and_added_again_is_another(credentials, asked):
     learn(credentials, asked, "alice", "old", True, 7)
     credentials.replace_users([])
-    credentials.replace_users([SnapshotUser("alice", 12, True)])
+    credentials.replace_users([SnapshotUser("alice", 12)])
     assert credentials.check("alice", "old", 1.0, lambda accepted: None) is None
 
 
 def test_a_disabled_user_stays_out_though_the_password_is_remembered(credentials, asked):
     learn(credentials, asked, "alice", "right", True, 7)
-    credentials.replace_users([SnapshotUser("alice", 7, False)])
+    credentials.replace_users([SnapshotUser("alice", 7, "user_disabled")])
     assert credentials.check("alice", "right", 1.0, pytest.fail) is False
     assert not credentials.allowed("alice")
-    credentials.replace_users([SnapshotUser("alice", 7, True)])
+    credentials.replace_users([SnapshotUser("alice", 7)])
     assert credentials.check("alice", "right", 1.0, pytest.fail) is True
 
 
 def test_a_verdict_on_an_older_password_is_no(credentials, asked):
     answers = []
     credentials.check("alice", "right", 0.0, answers.append)
-    credentials.replace_users([SnapshotUser("alice", 9, True)])
+    credentials.replace_users([SnapshotUser("alice", 9)])
     credentials.settle(Verdict(asked[-1].id, True, 7), 0.0)
     assert answers == [False]
 
@@ -72,7 +72,7 @@ def test_a_user_disabled_meanwhile_stays_out(credentials, asked):
 
 def test_a_user_who_tried_while_disabled_is_let_in_once_enabled(credentials, asked):
     assert learn(credentials, asked, "bob", "right", True, 8) == [False]
-    credentials.replace_users([SnapshotUser("bob", 8, True)])
+    credentials.replace_users([SnapshotUser("bob", 8)])
     assert credentials.check("bob", "right", 1.0, pytest.fail) is True
 
 

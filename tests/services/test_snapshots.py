@@ -32,7 +32,7 @@ async def test_a_change_that_is_stored_is_told_even_if_the_store_is_away_for_a_m
     told = asyncio.Event()
 
     async def publish(snapshot):
-        if not snapshot.users[0].enabled:
+        if snapshot.users[0].blocked:
             told.set()
 
     snapshots.publish_to(publish)
@@ -56,5 +56,5 @@ async def test_a_snapshot_holds_no_hash(snapshots, users):
     user, _ = await users.add("alice", "x")
     snapshot = await snapshots.build()
     assert user.password_hash not in repr(snapshot)
-    assert [(each.name, each.enabled) for each in snapshot.users] == [("alice", True)]
+    assert [(each.name, each.blocked) for each in snapshot.users] == [("alice", "")]
     assert not snapshot.egress.private_destinations

@@ -56,9 +56,9 @@ async def test_a_taken_name_changes_nothing(users, published):
 async def test_enabling_and_disabling(users, published):
     await users.add("alice")
     assert not (await users.edit("alice", enabled=False)).enabled
-    assert not published[-1]["alice"].enabled
+    assert published[-1]["alice"].blocked == "user_disabled"
     assert (await users.edit("alice", enabled=True)).enabled
-    assert published[-1]["alice"].enabled
+    assert published[-1]["alice"].blocked == ""
 
 
 async def test_an_edit_changes_what_it_names_and_the_time(users):

@@ -27,7 +27,7 @@ TIMEOUTS = Timeouts(handshake=5, connect=5, idle=30)
 def snapshot(version: int = 1, *, users: dict[str, bool] | None = None, **egress: Any) -> Snapshot:
     """A snapshot with these users, enabled or not, and fields of `Egress`."""
     enabled = {"alice": True, "bob": True} if users is None else users
-    known = [SnapshotUser(name, 1, state) for name, state in enabled.items()]
+    known = [SnapshotUser(name, 1, "" if state else "user_disabled") for name, state in enabled.items()]
     return Snapshot(version=version, users=known, egress=Egress(**{"private_destinations": True} | egress))
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from vpn.domain.errors import Invalid
+from vpn.domain.limits import NO_LIMITS, Limits
 
 NAME_LIMIT = 64
 NOTE_LIMIT = 500
@@ -30,6 +31,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     created_at: datetime
     updated_at: datetime
+    number: int = 0
+    """What the store knows the user by, whatever the name becomes; 0: not stored yet."""
+    groups: tuple[str, ...] = ()
+    """Names of groups, the nearest first; the line of inheritance ends with EVERYONE, which is not named."""
+    limits: Limits = NO_LIMITS
+    first_used_at: datetime | None = None
+    """The first time that the password was accepted; `Limits.expires_after` counts from then."""
 
 
 def canonical(name: str) -> str:

@@ -21,12 +21,34 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 # --- daemon to worker
 
 
-class SnapshotUser(msgspec.Struct, frozen=True):
-    """What a worker knows of a user: the name, and which password is the current one."""
+class SnapshotLimits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a worker itself decides when a user comes in; 0 or nothing: no limit (vpn.domain.limits)."""
+
+    max_connections: int = 0
+    connection_rate: int = 0
+    max_devices: int = 0
+    sources: tuple[str, ...] = ()
+    inbounds: tuple[str, ...] = ()
+    burst: int = 0
+    """Bytes; 0: chosen by the rate. Rates and quotas themselves are in shared memory (vpn.proxy.meter)."""
+
+
+NO_SNAPSHOT_LIMITS = SnapshotLimits()
+
+
+class SnapshotUser(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a worker knows of a user."""
 
     name: str
     credential: int
-    enabled: bool
+    """Which password is the current one."""
+    blocked: str = ""
+    """Why the user may not connect, e.g. ``user_disabled``, ``user_expired``; empty: the user may."""
+    slot: int = 0
+    """Where the user is counted (vpn.proxy.meter); 0: nowhere."""
+    groups: tuple[str, ...] = ()
+    """All of them, in the form under which names are compared, the nearest first."""
+    limits: SnapshotLimits = NO_SNAPSHOT_LIMITS
 
 
 class Snapshot(Message, frozen=True):

@@ -42,10 +42,14 @@ class Credentials:
         """Whether a user bears this name."""
         return canonical(name) in self._users
 
+    def user(self, name: str) -> SnapshotUser | None:
+        """The user of this name; None: nobody bears it."""
+        return self._users.get(canonical(name))
+
     def allowed(self, name: str) -> bool:
-        """Whether this user exists and is enabled."""
+        """Whether this user exists and may connect."""
         user = self._users.get(canonical(name))
-        return user is not None and user.enabled
+        return user is not None and not user.blocked
 
     def check(self, name: str, password: str, now: float, answer: Answer) -> bool | None:
         """The verdict, if it is known; else None, and `answer` is called with it later."""
@@ -53,7 +57,7 @@ class Credentials:
         if user is not None:
             verdict = self._remembered.recall(name, password, user.credential, now)
             if verdict is not None:
-                return verdict and user.enabled
+                return verdict and not user.blocked
         # A name that nobody bears is asked about as well: the time an answer takes tells no names.
         if len(self._waiting) >= MOST_WAITING:
             return False
@@ -73,4 +77,4 @@ class Credentials:
             answer(False)  # the user went, or got another password, while this one was being verified
             return
         self._remembered.remember(name, password, verdict.credential, verdict.accepted, now)
-        answer(verdict.accepted and user.enabled)
+        answer(verdict.accepted and not user.blocked)

@@ -40,7 +40,10 @@ class Snapshots:
         self._version += 1
         return Snapshot(
             version=self._version,
-            users=[SnapshotUser(*row) for row in await self._users.credentials()],
+            users=[
+                SnapshotUser(name, credential, "" if enabled else "user_disabled")
+                for name, credential, enabled in await self._users.credentials()
+            ],
             egress=self.egress,
         )
 
