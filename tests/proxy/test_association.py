@@ -227,7 +227,7 @@ def test_how_it_ends(plane, how):
             control.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1).to_bytes(4, "little") + bytes(4))
             control.close()
         elif how == "disabled":
-            plane.do(lambda: plane.core.apply(snapshot(2, users={})) or True)
+            plane.do(lambda: plane.core.apply(snapshot(2, users={"alice": False})) or True)
         wanted = {"silence": "idle_timeout", "disabled": "user_disabled"}.get(how, "eof")
         assert plane.ended()[0].reason == wanted
         nothing_is_left(plane)

@@ -1,9 +1,10 @@
 import pytest
 
-from tests.support.plane import snapshot
+from tests.support.plane import lone_accounts, snapshot
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
+from vpn.proxy.client import Client
 from vpn.proxy.core import SWEEP, Core
 from vpn.proxy.poller import Poller
 
@@ -25,7 +26,7 @@ class Connection:
     def __init__(self, core, user, deadline=1e9):
         self.core = core
         self.session = Session(core.next_session_id(), "main", "192.0.2.1", 1, 0.0, user=user)
-        self.entry = ENTRY
+        self.client = Client(ENTRY, core.nobody)
         self.deadline = deadline
         self.ending = ""
         core.connections.add(self)
@@ -41,7 +42,7 @@ class Connection:
 @pytest.fixture
 def core():
     poller = Poller(pytest.fail)
-    core = Core(poller, pytest.fail)
+    core = Core(poller, pytest.fail, lone_accounts())
     yield core
     core.resolver.close()
 
@@ -54,7 +55,7 @@ def test_a_snapshot_cuts_whom_it_forbids_and_nobody_else(core):
     assert {name: each.ending for name, each in connections.items()} == {
         "Alice": "",
         "bob": "user_disabled",
-        "carol": "user_disabled",
+        "carol": "user_removed",
         "": "",
     }
 
@@ -81,6 +82,6 @@ def test_who_is_too_slow_expires(core):
 
 
 def test_session_ids_differ_between_workers(core):
-    other = Core(Poller(pytest.fail), pytest.fail)
+    other = Core(Poller(pytest.fail), pytest.fail, lone_accounts())
     assert len({each.next_session_id() for each in (core, core, other, other)}) == 4
     other.resolver.close()

@@ -2,6 +2,7 @@ import socket
 
 import pytest
 
+from tests.support.plane import lone_accounts
 from vpn.domain.session import Session
 from vpn.proxy.connector import Reached
 from vpn.proxy.core import Core
@@ -14,7 +15,7 @@ WHERE = ("a.test", 80, "alice")
 @pytest.fixture
 def core():
     errors = []
-    core = Core(Poller(errors.append), pytest.fail)
+    core = Core(Poller(errors.append), pytest.fail, lone_accounts())
     yield core
     core.poller.turn(0)
     core.resolver.close()

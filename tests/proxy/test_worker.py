@@ -15,6 +15,7 @@ from vpn.proxy import limits
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import Applied, Drain, Listen, Listening, Ready, Report, ToDaemon, Verdict, Verify
 from vpn.proxy.listener import open_socket
+from vpn.proxy.meter import prepare
 
 
 def listen(*ports):
@@ -32,11 +33,14 @@ class Process:
         self.channel = Channel(
             ours, ToDaemon, receive=self.messages.append, closed=self.closed, want_write=lambda wanted: None
         )
-        memory = limits.create(1)
-        command = [sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno()), str(memory), "0"]
-        self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(), memory))
+        memory, metered = limits.create(1), os.memfd_create("meter")
+        prepare(metered, 1)
+        inherited = (theirs.fileno(), memory, metered)
+        command = [sys.executable, "-P", "-m", "vpn.proxy.worker", *map(str, inherited), "0"]
+        self.process = subprocess.Popen(command, pass_fds=inherited)
         theirs.close()
         os.close(memory)
+        os.close(metered)
 
     def closed(self):
         self.gone = True

@@ -14,10 +14,12 @@ from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound, Timeouts
 from vpn.domain.session import Session
 from vpn.proxy import limits
+from vpn.proxy.accounts import Accounts
 from vpn.proxy.control import Log, Message, Snapshot, SnapshotUser, Verdict, Verify
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.listener import Listener, open_socket
+from vpn.proxy.meter import Meter, prepare
 from vpn.proxy.poller import Poller
 
 PASSWORD = "s3cret"
@@ -31,6 +33,15 @@ def snapshot(version: int = 1, *, users: dict[str, bool] | None = None, **egress
     return Snapshot(version=version, users=known, egress=Egress(**{"private_destinations": True} | egress))
 
 
+def lone_accounts() -> Accounts:
+    """Users as a worker without others counts them."""
+    memory = os.memfd_create("meter")
+    prepare(memory, 1)
+    accounts = Accounts(Meter(memory), 0)
+    os.close(memory)
+    return accounts
+
+
 class Plane:
     """One worker's insides. Everyone's password is `PASSWORD`."""
 
@@ -40,7 +51,10 @@ class Plane:
         self.verified: list[Verify] = []
         self.sessions: list[Session] = []
         self.poller = Poller(self.errors.append)
-        self.core = Core(self.poller, self._receive)
+        self._metered = os.memfd_create("meter")
+        prepare(self._metered, 1)
+        self.meter = Meter(self._metered)
+        self.core = Core(self.poller, self._receive, Accounts(self.meter, 0))
         self.core.apply(snapshot())
         self._memory = limits.create(1)
         self.counters = limits.Counters(self._memory)
@@ -167,6 +181,7 @@ class Plane:
         self.core = None  # type: ignore[assignment] # it holds places of the memory
         self.listeners.clear()
         os.close(self._memory)
+        os.close(self._metered)
 
 
 def login(client: socket.socket, user: str = "alice", password: str = PASSWORD) -> None:

@@ -21,6 +21,7 @@ from vpn.domain.session import Session
 from vpn.protocols import proxy_protocol
 from vpn.protocols.errors import ProtocolError
 from vpn.protocols.reader import Reader
+from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.handshake import Handshake
@@ -37,11 +38,11 @@ Next = Callable[[bytes], None]
 class _Phase:
     """A connection that is not yet at its handshake."""
 
-    def __init__(self, core: Core, sock: Any, session: Session, entry: Entry, deadline: float) -> None:
+    def __init__(self, core: Core, sock: Any, session: Session, client: Client, deadline: float) -> None:
         self._core = core
         self._sock = sock
         self.session = session
-        self.entry = entry
+        self.client = client
         self.deadline = deadline
 
     def begin(self, *, registered: bool) -> None:
@@ -78,8 +79,8 @@ class _Phase:
 class Preface(_Phase):
     """A load balancer, until it has said for whom it comes (the PROXY protocol)."""
 
-    def __init__(self, core: Core, sock: Any, session: Session, entry: Entry, then: Next) -> None:
-        super().__init__(core, sock, session, entry, core.poller.now + entry.timeouts.handshake)
+    def __init__(self, core: Core, sock: Any, session: Session, client: Client, then: Next) -> None:
+        super().__init__(core, sock, session, client, core.poller.now + client.entry.timeouts.handshake)
         self._then = then
         self._reader = Reader()
         self._parser: Generator[None, None, Endpoint | None] = proxy_protocol.parse(self._reader)
@@ -117,9 +118,9 @@ class Securing(_Phase):
     """
 
     def __init__(
-        self, core: Core, sock: Any, session: Session, entry: Entry, certificates: Certificates, early: bytes
+        self, core: Core, sock: Any, session: Session, client: Client, certificates: Certificates, early: bytes
     ) -> None:
-        super().__init__(core, sock, session, entry, core.poller.now + entry.timeouts.handshake)
+        super().__init__(core, sock, session, client, core.poller.now + client.entry.timeouts.handshake)
         assert certificates.context is not None
         self._certificates = certificates
         self._stream = TLSStream(core.poller, sock, certificates.context, early)
@@ -182,7 +183,7 @@ class Securing(_Phase):
             self._close("tls_handshake_failed")
 
     def _finish(self) -> None:
-        entry, session = self.entry, self.session
+        entry, session = self.client.entry, self.session
         self._unread = False
         user = entry.admitted(session.source_host)
         tls = entry.inbound.tls
@@ -191,7 +192,7 @@ class Securing(_Phase):
             if self._core.credentials.allowed(name):
                 user = name
         self._core.connections.discard(self)
-        Handshake(self._core, self._stream, session, entry, user).take_over(b"")
+        Handshake(self._core, self._stream, session, self.client, user).take_over(b"")
 
 
 def _reason(error: BaseException) -> str:
@@ -212,20 +213,20 @@ class Arrivals:
         if self._certificates is not None:
             self._certificates.close()
 
-    def welcome(self, sock: socket.SocketType, session: Session, entry: Entry) -> None:
+    def welcome(self, sock: socket.SocketType, session: Session, client: Client) -> None:
         """Take a client that has been accepted.
 
         Raises:
             OSError: the kernel has no room for it.
         """
-        if entry.trusts(session.source_host):
-            then = partial(self._secure, sock, session, entry, registered=True)
-            Preface(self._core, sock, session, entry, then).begin(registered=False)
+        if client.entry.trusts(session.source_host):
+            then = partial(self._secure, sock, session, client, registered=True)
+            Preface(self._core, sock, session, client, then).begin(registered=False)
         else:
-            self._secure(sock, session, entry, b"", registered=False)
+            self._secure(sock, session, client, b"", registered=False)
 
     def _secure(
-        self, sock: socket.SocketType, session: Session, entry: Entry, early: bytes, *, registered: bool
+        self, sock: socket.SocketType, session: Session, client: Client, early: bytes, *, registered: bool
     ) -> None:
         if self._certificates is not None:
             if (
@@ -233,12 +234,12 @@ class Arrivals:
             ):  # the files were well when the daemon looked at them, and are not now
                 session.end("failed", "no_certificate", time.time())
                 self._core.poller.close(sock)
-                entry.give_place()
+                client.leave()
                 self._core.book(session)
                 return
-            Securing(self._core, sock, session, entry, self._certificates, early).begin(registered=registered)
+            Securing(self._core, sock, session, client, self._certificates, early).begin(registered=registered)
             return
-        handshake = Handshake(self._core, sock, session, entry, entry.admitted(session.source_host))
+        handshake = Handshake(self._core, sock, session, client, client.entry.admitted(session.source_host))
         if registered:
             handshake.take_over(early)
         else:

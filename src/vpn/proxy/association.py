@@ -21,9 +21,9 @@ from vpn.protocols import datagram
 from vpn.protocols.errors import ProtocolError
 from vpn.protocols.events import Associate, Bound
 from vpn.protocols.socks_address import IPV4
+from vpn.proxy.client import Client
 from vpn.proxy.connector import forbidden
 from vpn.proxy.core import Core
-from vpn.proxy.entry import Entry
 from vpn.proxy.poller import HANGUP, READ
 from vpn.proxy.stream import DONTWAIT, Stream
 
@@ -54,17 +54,17 @@ class Association:
         "_source",
         "_targets",
         "_waiting",
+        "client",
         "deadline",
-        "entry",
         "session",
     )
 
     def __init__(
-        self, core: Core, session: Session, entry: Entry, control: Stream, local: str, request: Associate
+        self, core: Core, session: Session, client: Client, control: Stream, local: str, request: Associate
     ) -> None:
         self._core = core
         self.session = session
-        self.entry = entry
+        self.client = client
         self._control = control
         self._source = pack(session.source_host.partition("%")[0])
         self._port = request.port
@@ -74,7 +74,7 @@ class Association:
         self._targets: dict[bytes, tuple[socket.SocketType, Address] | None] = {}
         self._headers: dict[Address, bytes] = {}
         self._waiting = 0
-        self.deadline = core.poller.now + entry.timeouts.udp
+        self.deadline = core.poller.now + client.entry.timeouts.udp
         self._relay = _socket(socket.AF_INET6 if ":" in local else socket.AF_INET)
         try:
             self._relay.bind((local, 0))
@@ -85,7 +85,7 @@ class Association:
     def address(self) -> Bound:
         """Where the client's datagrams are expected."""
         local = self._relay.getsockname()
-        return Bound(self.entry.inbound.udp_address or local[0], local[1])
+        return Bound(self.client.entry.inbound.udp_address or local[0], local[1])
 
     def start(self) -> None:
         """Relay. The control connection is registered with the poller, and ours from now on."""
@@ -125,36 +125,41 @@ class Association:
             self._end("closed", "eof")
 
     def _on_client(self, mask: int) -> None:
-        core, session = self._core, self.session
+        core = self._core
         buffer, view = core.buffer, core.view
         if self._rules is not core.outgoing.egress:  # what was allowed may be so no more
             self._rules = core.outgoing.egress
             self._targets.clear()
+        account = self.client.account
         for _ in range(_BATCH):
+            if not core.budget(account):
+                return
             try:
                 count, source = self._relay.recvfrom_into(buffer)
             except BlockingIOError:
                 return
             except OSError:
                 continue  # an ICMP message about an answer of ours
-            if source != self._client and not self._is_client(source):
-                continue
-            self.deadline = core.poller.now + self.entry.timeouts.udp
-            if count < 10 or buffer[3] != IPV4:
-                self._relay_other(view[:count])
-                continue
-            key = bytes(view[:10])
-            try:
-                target = self._targets[key]
-            except KeyError:
-                target = self._judge(key)
-            if target is None:
-                continue
-            try:
-                session.bytes_sent += target[0].sendto(view[10:count], target[1])
-                session.packets_sent += 1
-            except OSError:
-                continue  # no room, too large, or unreachable: datagrams may be lost
+            if source == self._client or self._is_client(source):
+                self._relay_out(view[:count])
+
+    def _relay_out(self, data: memoryview) -> None:
+        """One datagram of the client's."""
+        self.deadline = self._core.poller.now + self.client.entry.timeouts.udp
+        if len(data) < 10 or data[3] != IPV4:
+            self._relay_other(data)
+            return
+        key = bytes(data[:10])
+        try:
+            target = self._targets[key]
+        except KeyError:
+            target = self._judge(key)
+        if target is None:
+            return
+        try:
+            self._sent(target[0].sendto(data[10:], target[1]))
+        except OSError:
+            return  # no room, too large, or unreachable: datagrams may be lost
 
     def _is_client(self, source: tuple[str, int]) -> bool:
         """Whether these are the client's first datagrams; then its port is known from now on."""
@@ -236,8 +241,7 @@ class Association:
             if target is None:
                 continue
             try:
-                self.session.bytes_sent += target[0].sendto(payload, target[1])
-                self.session.packets_sent += 1
+                self._sent(target[0].sendto(payload, target[1]))
                 return
             except OSError:
                 continue
@@ -246,7 +250,10 @@ class Association:
         core, session, client = self._core, self.session, self._client
         view = core.view
         room = view[_HEADROOM:]
+        account = self.client.account
         for _ in range(_BATCH):
+            if not core.budget(account):
+                return
             try:
                 count, source = sock.recvfrom_into(room)
             except BlockingIOError:
@@ -256,7 +263,7 @@ class Association:
             header = self._headers.get(source[:2])
             if header is None or client is None:
                 continue  # nobody whom the client wrote to
-            self.deadline = core.poller.now + self.entry.timeouts.udp
+            self.deadline = core.poller.now + self.client.entry.timeouts.udp
             start = _HEADROOM - len(header)
             view[start:_HEADROOM] = header
             try:
@@ -265,6 +272,13 @@ class Association:
                 continue
             session.bytes_received += count
             session.packets_received += 1
+            account.cells[account.down] += count
+
+    def _sent(self, count: int) -> None:
+        self.session.bytes_sent += count
+        self.session.packets_sent += 1
+        account = self.client.account
+        account.cells[account.up] += count
 
     def _end(self, status: Status, reason: str) -> None:
         session = self.session

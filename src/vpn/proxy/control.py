@@ -36,6 +36,10 @@ class SnapshotLimits(msgspec.Struct, frozen=True, omit_defaults=True):
 NO_SNAPSHOT_LIMITS = SnapshotLimits()
 
 
+DISABLED = "user_disabled"
+"""The one reason to refuse a user that is not told to who knows the password."""
+
+
 class SnapshotUser(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a worker knows of a user."""
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from vpn.domain.session import Session
+from vpn.proxy.accounts import Account, Accounts
 from vpn.proxy.background import Background
+from vpn.proxy.client import Client
 from vpn.proxy.control import Log, Report, Snapshot, Verify
 from vpn.proxy.credentials import Credentials
 from vpn.proxy.entry import Entry
@@ -28,7 +30,7 @@ class Connection(Protocol):
     """A client's connection in whichever phase it is."""
 
     session: Session
-    entry: Entry
+    client: Client
     deadline: float
     """On the poller's clock; when it has passed, `expire` is called."""
 
@@ -51,12 +53,16 @@ class Core:
 
     Args:
         send: sends a message to the daemon.
+        accounts: counts the users, here and in the other workers.
     """
 
-    def __init__(self, poller: Poller, send: Callable[[Verify | Log | Report], None]) -> None:
+    def __init__(self, poller: Poller, send: Callable[[Verify | Log | Report], None], accounts: Accounts) -> None:
         self.poller = poller
         self.resolver = Resolver(poller)
         self.credentials = Credentials(send)
+        self.accounts = accounts
+        self.nobody = accounts.of("", self.credentials.user)
+        """Who a client is before it has said so."""
         self.outgoing = Outgoing(self)
         self.connections: set[Connection] = set()
         self.pipes = Pipes()
@@ -96,8 +102,26 @@ class Core:
         self.resolver.configure(snapshot.egress.resolving)
         for connection in list(self.connections):
             user = connection.session.user
-            if user and not self.may_stay(user, connection.entry):
-                connection.cut("user_disabled")
+            if user and (why := self._why_cut(user, connection.client.entry)):
+                connection.cut(why)
+        self.accounts.amend(snapshot.users, self.credentials.user)
+
+    def account(self, name: str) -> Account:
+        """How a user stands in this worker."""
+        return self.accounts.of(name, self.credentials.user)
+
+    def budget(self, account: Account) -> int:
+        """Bytes that a user may move until this is asked again; 0: none, and all connections of the user are cut."""
+        budget = account.budget()
+        if budget > 0:
+            return budget
+        self.cut_user(account, "over_quota")
+        return 0
+
+    def cut_user(self, account: Account, reason: str) -> None:
+        """Close all connections of a user."""
+        for connection in [each for each in self.connections if each.client.account is account]:
+            connection.cut(reason)
 
     def may_stay(self, user: str, entry: Entry) -> bool:
         """Whether a client of this inbound may (still) be this user."""
@@ -105,21 +129,28 @@ class Core:
             return True
         return user == entry.inbound.anonymous_user and not self.credentials.known(user)
 
+    def _why_cut(self, name: str, entry: Entry) -> str:
+        if self.may_stay(name, entry):
+            # Removed and added again: another one under the same name.
+            return "user_removed" if self.accounts.moved(name, self.credentials.user) else ""
+        user = self.credentials.user(name)
+        return user.blocked if user is not None else "user_removed"
+
     def cut_inbound(self, number: int) -> None:
         """Close what came in by listening sockets that are no more."""
-        for connection in [each for each in self.connections if each.entry.number == number]:
+        for connection in [each for each in self.connections if each.client.entry.number == number]:
             connection.cut("inbound_removed")
 
     def end(self, connection: Connection) -> None:
         """A client is gone; its last session is complete."""
         self.connections.discard(connection)
-        connection.entry.give_place()
+        connection.client.leave()
         self.book(connection.session)
 
     def leave(self, connection: Connection) -> None:
         """A client is gone, and was between two sessions."""
         self.connections.discard(connection)
-        connection.entry.give_place()
+        connection.client.leave()
 
     def book(self, session: Session) -> None:
         """A session is complete."""

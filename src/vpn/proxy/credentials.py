@@ -13,7 +13,7 @@ from itertools import count
 
 from vpn.domain.remembered import Remembered
 from vpn.domain.user import canonical
-from vpn.proxy.control import SnapshotUser, Verdict, Verify
+from vpn.proxy.control import DISABLED, SnapshotUser, Verdict, Verify
 
 MOST_WAITING = 1024  # clients whose password is with the daemon; more are turned away
 
@@ -57,7 +57,7 @@ class Credentials:
         if user is not None:
             verdict = self._remembered.recall(name, password, user.credential, now)
             if verdict is not None:
-                return verdict and not user.blocked
+                return verdict and user.blocked != DISABLED
         # A name that nobody bears is asked about as well: the time an answer takes tells no names.
         if len(self._waiting) >= MOST_WAITING:
             return False
@@ -77,4 +77,4 @@ class Credentials:
             answer(False)  # the user went, or got another password, while this one was being verified
             return
         self._remembered.remember(name, password, verdict.credential, verdict.accepted, now)
-        answer(verdict.accepted and not user.blocked)
+        answer(verdict.accepted and user.blocked != DISABLED)

@@ -19,9 +19,9 @@ from vpn.protocols import http1
 from vpn.protocols.events import Forward
 from vpn.protocols.http1_message import Ending, MessageError, request_body, response
 from vpn.protocols.reader import Reader
+from vpn.proxy.client import Client
 from vpn.proxy.connector import Reached
 from vpn.proxy.core import Core
-from vpn.proxy.entry import Entry
 from vpn.proxy.farewell import Farewell
 from vpn.proxy.kept import Kept
 from vpn.proxy.poller import EDGE, HANGUP, READ, READABLE, WRITE
@@ -74,8 +74,8 @@ class Exchange:
         "_then",
         "_told",
         "_up",
+        "client",
         "deadline",
-        "entry",
         "session",
     )
 
@@ -83,25 +83,25 @@ class Exchange:
         self,
         core: Core,
         session: Session,
-        entry: Entry,
-        client: Stream,
+        client: Client,
+        near: Stream,
         reached: Reached,
         request: Forward,
         then: Next,
     ) -> None:
         self._core = core
         self.session = session
-        self.entry = entry
+        self.client = client
         self._remote = reached
         self._request = request
         self._then = then
         self._again: Callable[[bytes], None] | None = None
         self._ending: Ending | None = None
         self._told = False  # whether the client has got any of the response
-        self._patience = entry.timeouts.idle
+        self._patience = client.entry.timeouts.idle
         self.deadline = core.poller.now + self._patience
-        self._up = _Way(client, reached.stream, b"", request.head)
-        self._down = _Way(reached.stream, client, reached.early, b"")
+        self._up = _Way(near, reached.stream, b"", request.head)
+        self._down = _Way(reached.stream, near, reached.early, b"")
 
     def start(self, early: bytes, again: Callable[[bytes], None] | None) -> None:
         """Begin with what the client has sent behind the request's head."""
@@ -110,7 +110,7 @@ class Exchange:
         self._again = again
         self._up.reader.feed(early)
         self._up.parser = request_body(self._up.reader, self._request.length)
-        self._down.parser = response(self._down.reader, self._request, self.entry.inbound.via)
+        self._down.parser = response(self._down.reader, self._request, self.client.entry.inbound.via)
         core.poller.hand_over(self._up.source.fileno(), self._on_client)
         core.poller.modify(self._up.source.fileno(), READ | EDGE)  # its end may have been told to others
         core.poller.hand_over(self._down.source.fileno(), self._on_remote)
@@ -128,7 +128,7 @@ class Exchange:
 
     def _on_client(self, mask: int) -> None:
         if mask & EPOLLRDHUP:  # it asks for nothing more, and may be gone
-            self._patience = min(self._patience, self.entry.timeouts.half_closed)
+            self._patience = min(self._patience, self.client.entry.timeouts.half_closed)
         self._touch()
         if mask & WRITE and self._down.armed:
             self._run(self._down)
@@ -193,13 +193,18 @@ class Exchange:
             self._run(way)
 
     def _read(self, way: _Way) -> None:
-        data = way.source.recv(CHUNK, DONTWAIT)
+        account = self.client.account
+        budget = self._core.budget(account)
+        if not budget:
+            raise BlockingIOError
+        data = way.source.recv(min(CHUNK, budget), DONTWAIT)
         if not data:
             way.reader.ended = True
         else:
             way.reader.feed(data)
             if way is self._down:
                 self.session.bytes_received += len(data)
+                account.cells[account.down] += len(data)
 
     def _flush(self, way: _Way) -> bool:
         """Send what waits; False if it has to wait longer."""
@@ -214,6 +219,8 @@ class Exchange:
             return False
         if way is self._up:
             self.session.bytes_sent += sent
+            account = self.client.account
+            account.cells[account.up] += sent
         elif sent:
             self._told = True
         way.pending = way.pending[sent:]
@@ -249,7 +256,7 @@ class Exchange:
         assert ending is not None
         if ending.upgraded:
             self._core.connections.discard(self)
-            relay = Relay(self._core, self.session, self.entry, self._up.source, self._remote.stream)
+            relay = Relay(self._core, self.session, self.client, self._up.source, self._remote.stream)
             early, late = self._up.pending + self._up.reader.rest(), self._down.reader.rest()
             relay.start(early, client_unread=True, remote_unread=True, late=late)
             return
@@ -284,7 +291,7 @@ class Exchange:
 
     def _say_goodbye(self) -> None:
         self._core.connections.discard(self)
-        Farewell(self._core, self._up.source, self.session, self.entry)
+        Farewell(self._core, self._up.source, self.session, self.client)
 
     def _break(self, status: Status, reason: str) -> None:
         """Reset both sides: what was sent so far must not look complete."""

@@ -7,8 +7,8 @@ import time
 from functools import partial
 
 from vpn.domain.session import Session
+from vpn.proxy.client import Client
 from vpn.proxy.core import Core
-from vpn.proxy.entry import Entry
 from vpn.proxy.poller import EDGE, READ
 from vpn.proxy.stream import DONTWAIT, Stream
 
@@ -22,13 +22,13 @@ class Farewell:
     what the client still sends is read and thrown away, for two seconds at most.
     """
 
-    __slots__ = ("_core", "_stream", "deadline", "entry", "session")
+    __slots__ = ("_core", "_stream", "client", "deadline", "session")
 
-    def __init__(self, core: Core, stream: Stream, session: Session, entry: Entry) -> None:
+    def __init__(self, core: Core, stream: Stream, session: Session, client: Client) -> None:
         self._core = core
         self._stream = stream
         self.session = session
-        self.entry = entry
+        self.client = client
         self.deadline = core.poller.now + FAREWELL
         session.ended = session.ended or time.time()
         core.connections.add(self)

@@ -30,11 +30,12 @@ from vpn.protocols.events import (
     Send,
 )
 from vpn.protocols.reader import Reader
+from vpn.proxy.admission import refused
 from vpn.proxy.association import Association
 from vpn.proxy.binder import Binder
+from vpn.proxy.client import Client
 from vpn.proxy.connector import Outcome, Reached, Unreached
 from vpn.proxy.core import Core, Pending
-from vpn.proxy.entry import Entry
 from vpn.proxy.exchange import Exchange
 from vpn.proxy.farewell import Farewell
 from vpn.proxy.kept import Kept
@@ -68,8 +69,8 @@ class Handshake:
         "_unread",
         "_user",
         "_waiting",
+        "client",
         "deadline",
-        "entry",
         "session",
     )
 
@@ -78,7 +79,7 @@ class Handshake:
         core: Core,
         stream: Stream,
         session: Session,
-        entry: Entry,
+        client: Client,
         user: str = "",
         kept: Kept | None = None,
         *,
@@ -87,7 +88,7 @@ class Handshake:
         self._core = core
         self._stream = stream
         self.session = session
-        self.entry = entry
+        self.client = client
         self._user = user
         self._kept = kept
         self._first = first
@@ -98,7 +99,7 @@ class Handshake:
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
         self._layered = layered(stream) is not None  # nor does TLS tell of what it holds
         self._unread = False  # the kernel may hold bytes that it will not tell of again
-        self.deadline = core.poller.now + entry.timeouts.handshake
+        self.deadline = core.poller.now + client.entry.timeouts.handshake
 
     def start(self) -> None:
         """Listen to a client that has been accepted.
@@ -117,7 +118,7 @@ class Handshake:
         if early:
             self._feed(early)
         elif not self._first:
-            self.deadline = self._core.poller.now + self.entry.timeouts.request
+            self.deadline = self._core.poller.now + self.client.entry.timeouts.request
         if not self.session.ended and not self._waiting:
             self._core.poller.soon(self._read_on)
 
@@ -183,14 +184,14 @@ class Handshake:
     def _begin(self) -> bool:
         """The first byte tells the protocol; False if it is none of ours."""
         if not self._first:
-            self.deadline = self._core.poller.now + self.entry.timeouts.handshake
+            self.deadline = self._core.poller.now + self.client.entry.timeouts.handshake
             self.session.id = self._core.next_session_id()
             self.session.started = time.time()
-        speaker = self.entry.speakers.get(self._reader.peek()[0])
+        speaker = self.client.entry.speakers.get(self._reader.peek()[0])
         if speaker is None or not (self._first or speaker.protocol == "http"):
             self._refuse(ProtocolError("unknown_protocol"))
             return False
-        if self._user and not self._core.may_stay(self._user, self.entry):
+        if self._user and not self._core.may_stay(self._user, self.client.entry):
             self._user = ""  # no longer, since the connection was made
         self.session.protocol = speaker.protocol
         self.session.user = self._user
@@ -222,17 +223,22 @@ class Handshake:
 
     def _ask(self, step: Question) -> Answer:
         """Do what the parser asks for; None: the answer comes later."""
+        if isinstance(step, Authenticate):
+            return self._authenticate(step)
+        if isinstance(step, Accept):
+            self._accept()
+            return None
+        self.session.host, self.session.port = step.host, step.port
+        why = refused(self._core, self.client, self.session)
+        if why:
+            return self._not_allowed(why)
         match step:
-            case Authenticate():
-                return self._authenticate(step)
             case Associate():
                 return self._associate(step)
             case Connect() | Forward():
                 self._connect(step)
             case Bind():
                 self._bind(step)
-            case Accept():
-                self._accept()
             case _:
                 assert_never(step)
         return None
@@ -266,15 +272,13 @@ class Handshake:
         if self._unread:
             self._read_on()
 
-    def _wait_for(self, step: Connect | Forward | Bind, seconds: float) -> None:
-        self.session.host = step.host
-        self.session.port = step.port
+    def _wait(self, seconds: float) -> None:
         self._waiting = True
         self.deadline = self._core.poller.now + seconds
 
     def _connect(self, step: Connect | Forward) -> None:
         self._connect_to = step
-        self._wait_for(step, self.entry.timeouts.connect)
+        self._wait(self.client.entry.timeouts.connect)
         if self._kept is not None:
             kept, self._kept = self._kept, None
             if isinstance(step, Forward) and kept.reaches(step.host, step.port, self.session.user):
@@ -306,12 +310,12 @@ class Handshake:
             self._core.poller.close(outcome.stream)
             return
         self._core.connections.discard(self)
-        relay = Relay(self._core, self.session, self.entry, self._stream, outcome.stream)
+        relay = Relay(self._core, self.session, self.client, self._stream, outcome.stream)
         relay.start(self._reader.rest(), client_unread=self._unread, remote_unread=outcome.unread, late=outcome.early)
 
     def _exchange(self, request: Forward, outcome: Reached, *, kept: bool) -> None:
         self._core.connections.discard(self)
-        exchange = Exchange(self._core, self.session, self.entry, self._stream, outcome, request, self._next)
+        exchange = Exchange(self._core, self.session, self.client, self._stream, outcome, request, self._next)
         exchange.start(self._reader.rest(), self._repeat if kept else None)
 
     def _repeat(self, early: bytes) -> None:
@@ -326,11 +330,11 @@ class Handshake:
         """An HTTP request was answered, and the connection is kept: there may be another."""
         before = self.session
         session = Session("", before.inbound, before.source_host, before.source_port, time.time())
-        client = (self._core, self._stream, session, self.entry, self._user)
+        client = (self._core, self._stream, session, self.client, self._user)
         Handshake(*client, kept, first=False).take_over(early)
 
     def _bind(self, step: Bind) -> None:
-        self._wait_for(step, self.entry.timeouts.bind)
+        self._wait(self.client.entry.timeouts.bind)
         local = self._stream.getsockname()[0]
         user = self.session.user
         self._pending = binder = Binder(self._core, step, user, local, self._advance, self._accepted, self._unreached)
@@ -352,7 +356,7 @@ class Handshake:
         """Make the association; it begins when the client has been told."""
         local = self._stream.getsockname()[0]
         try:
-            association = Association(self._core, self.session, self.entry, self._stream, local, step)
+            association = Association(self._core, self.session, self.client, self._stream, local, step)
         except OSError as error:
             self.session.reason = "no_udp_socket"
             self._core.log("error", "no socket for an association", reason=error.strerror)
@@ -360,9 +364,17 @@ class Handshake:
         self._pending = association
         return association.address()
 
+    def _not_allowed(self, why: str) -> Refused:
+        self.session.status = "rejected_by_acl"
+        self.session.reason = why
+        return Refused(Refusal.NOT_ALLOWED)
+
     def _unreached(self, outcome: Unreached) -> None:
         self._pending = None
-        self.session.status = "rejected_by_acl" if outcome.why is Refusal.NOT_ALLOWED else "failed"
+        if outcome.why is Refusal.NOT_ALLOWED:
+            self._go_on(self._not_allowed(outcome.detail or outcome.why.value))
+            return
+        self.session.status = "failed"
         self.session.reason = outcome.detail or outcome.why.value
         self._go_on(Refused(outcome.why))
 
@@ -381,7 +393,7 @@ class Handshake:
             return
         self._drop_kept()
         self._core.connections.discard(self)
-        Farewell(self._core, self._stream, self.session, self.entry)
+        Farewell(self._core, self._stream, self.session, self.client)
 
     def _drop_kept(self) -> None:
         if self._kept is not None:

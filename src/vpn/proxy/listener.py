@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from vpn.domain.session import Session
+from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.handshake import Handshake
@@ -112,13 +113,14 @@ class Listener:
             core.book(session)
             sock.close()
             return
+        client = Client(entry, core.nobody)
         try:
             if self._arrivals is None:
-                Handshake(core, sock, session, entry, entry.admitted(host)).start()
+                Handshake(core, sock, session, client, entry.admitted(host)).start()
             else:
-                self._arrivals.welcome(sock, session, entry)
+                self._arrivals.welcome(sock, session, client)
         except OSError:
-            entry.give_place()
+            client.leave()
             raise
 
     def _pause(self, error: OSError) -> None:

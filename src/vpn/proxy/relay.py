@@ -18,8 +18,8 @@ from functools import partial
 from select import EPOLLERR, EPOLLPRI
 
 from vpn.domain.session import Session, Status
+from vpn.proxy.client import Client
 from vpn.proxy.core import Core
-from vpn.proxy.entry import Entry
 from vpn.proxy.pipes import SIZE, Pipe
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ, READABLE, WRITE
 from vpn.proxy.stream import DONTWAIT, Stream, layered, reset_on_close, set_keepalive
@@ -33,11 +33,13 @@ _SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 class _Flow:
     """One direction of a tunnel."""
 
-    __slots__ = ("armed", "ended", "layered", "moved", "pending", "pipe", "queued", "sink", "source")
+    __slots__ = ("armed", "cell", "ended", "layered", "moved", "pending", "pipe", "queued", "sink", "source")
 
-    def __init__(self, source: Stream, sink: Stream) -> None:
+    def __init__(self, source: Stream, sink: Stream, cell: int) -> None:
         self.source = source
         self.sink = sink
+        self.cell = cell
+        """Where the user's bytes this way are counted."""
         self.layered = layered(source)
         self.pending = b""
         self.pipe: Pipe | None = None
@@ -57,18 +59,18 @@ class Relay:
     Both streams are registered with the poller and belong to the relay from now on.
     """
 
-    __slots__ = ("_asked", "_core", "_down", "_idle", "_patience", "_up", "deadline", "entry", "session")
+    __slots__ = ("_asked", "_core", "_down", "_idle", "_patience", "_up", "client", "deadline", "session")
 
-    def __init__(self, core: Core, session: Session, entry: Entry, client: Stream, remote: Stream) -> None:
+    def __init__(self, core: Core, session: Session, client: Client, near: Stream, remote: Stream) -> None:
         self._core = core
         self.session = session
-        self.entry = entry
-        self._idle = entry.timeouts.idle
-        self._patience = min(self._idle, entry.inbound.keepalive or self._idle)
+        self.client = client
+        self._idle = client.entry.timeouts.idle
+        self._patience = min(self._idle, client.entry.inbound.keepalive or self._idle)
         self.deadline = core.poller.now + self._patience
         self._asked = 0.0  # the deadline that was set when TCP began to ask
-        self._up = _Flow(client, remote)
-        self._down = _Flow(remote, client)
+        self._up = _Flow(near, remote, client.account.up)
+        self._down = _Flow(remote, near, client.account.down)
 
     def start(self, early: bytes, *, client_unread: bool, remote_unread: bool, late: bytes = b"") -> None:
         """Begin with the bytes that the client sent early, and those of the destination that were read already.
@@ -93,7 +95,7 @@ class Relay:
         if self._patience >= self._idle or self.deadline == self._asked:
             self._end("closed", "idle_timeout")
             return
-        set_keepalive(self._down.source, self.entry.inbound.keepalive)
+        set_keepalive(self._down.source, self.client.entry.inbound.keepalive)
         self.deadline += self._idle - self._patience
         self._asked = self.deadline
 
@@ -127,15 +129,22 @@ class Relay:
         """Move what the source has; `mask` tells whether its end may follow closely."""
         if flow.pending or flow.pipe or flow.ended or self.session.ended:
             return
-        if flow.moved >= BULK:
-            self._splice(flow)
+        budget = self._core.budget(self.client.account)
+        if not budget:
             return
+        if flow.moved >= BULK:
+            self._splice(flow, budget)
+        else:
+            self._copy(flow, budget, mask)
+
+    def _copy(self, flow: _Flow, budget: int, mask: int) -> None:
+        """Move what the source has, by way of the worker's buffer, and no more than this many bytes."""
         core = self._core
         buffer = core.buffer
-        size = len(buffer)
         for _ in range(BURST):
+            size = min(len(buffer), budget)
             try:
-                count = flow.source.recv_into(buffer, 0, DONTWAIT)
+                count = flow.source.recv_into(buffer, size, DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
@@ -150,6 +159,9 @@ class Relay:
                 return
             if count < size and not mask & ENDING and not (flow.layered and flow.layered.unread):
                 return  # short: the kernel has no more, and will tell when it has
+            budget -= count
+            if budget <= 0:
+                break
         self._go_on_later(flow)
 
     def _note_much(self, flow: _Flow, count: int) -> None:
@@ -158,8 +170,8 @@ class Relay:
             os.set_blocking(flow.source.fileno(), False)
             os.set_blocking(flow.sink.fileno(), False)
 
-    def _splice(self, flow: _Flow) -> None:
-        """Move what the source has through a pipe."""
+    def _splice(self, flow: _Flow, budget: int) -> None:
+        """Move what the source has through a pipe, and no more than this many bytes."""
         pipe = self._core.pipes.take()
         if pipe is None:
             flow.moved = 0  # copy for a while
@@ -170,7 +182,7 @@ class Relay:
         total = 0
         try:
             for _ in range(BURST):
-                count = os.splice(source, pipe.writer, SIZE, flags=_SPLICE)
+                count = os.splice(source, pipe.writer, min(SIZE, budget - total), flags=_SPLICE)
                 if not count:  # the end, or it looks so: before urgent data a pipe sees one
                     self._empty(flow)
                     flow.moved = -1
@@ -181,6 +193,8 @@ class Relay:
                 self._count(flow, count)
                 if not self._drain(flow):
                     return
+                if total >= budget:
+                    break
         except BlockingIOError:
             self._empty(flow)
             if total < MUCH:
@@ -225,6 +239,7 @@ class Relay:
             self.session.bytes_sent += count
         else:
             self.session.bytes_received += count
+        self.client.account.cells[flow.cell] += count
 
     def _push(self, flow: _Flow, data: memoryview) -> bool:
         """Send to the sink; False if it does not take more."""
@@ -267,7 +282,7 @@ class Relay:
         if self._up.ended and self._down.ended:
             self._end("closed", "eof")
             return
-        self._idle = min(self._idle, self.entry.timeouts.half_closed)
+        self._idle = min(self._idle, self.client.entry.timeouts.half_closed)
         self._patience = min(self._idle, self._patience)
         self.deadline = self._core.poller.now + self._patience
         try:

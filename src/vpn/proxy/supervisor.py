@@ -13,6 +13,7 @@ from vpn.domain.session import Session
 from vpn.proxy import limits
 from vpn.proxy.binding import Bound
 from vpn.proxy.control import Snapshot, UpstreamReport
+from vpn.proxy.meter import Meter, prepare
 from vpn.proxy.worker_process import Logger, Surroundings, WorkerProcess, WorkerStatus
 
 READY_TIMEOUT = 10.0  # seconds new workers have until they listen
@@ -39,6 +40,8 @@ class Supervisor:
         on_sessions: takes the sessions that ended.
         log: a structured logger.
         max_connections: clients at once, over all inbounds and workers; 0: no limit.
+        meter: descriptor of a file prepared by vpn.proxy.meter, the supervisor's from now on; None: what users
+            move is forgotten with the process.
     """
 
     def __init__(
@@ -50,11 +53,25 @@ class Supervisor:
         on_sessions: Callable[[list[Session]], None],
         log: Logger,
         max_connections: int = 0,
+        meter: int | None = None,
     ) -> None:
         self._memory = limits.create(workers)
         self._counters = limits.Counters(self._memory)
+        self._metered = os.memfd_create("vpn-meter") if meter is None else meter
+        if meter is None:
+            prepare(self._metered, workers)
+        self.meter = Meter(self._metered)
+        """What users have moved."""
         self._surroundings = Surroundings(
-            [], verify, on_sessions, log, self._memory, self._counters, max_connections=max_connections
+            [],
+            verify,
+            on_sessions,
+            log,
+            self._memory,
+            self._counters,
+            self._metered,
+            self.meter,
+            max_connections=max_connections,
         )
         self._numbers = count(1)
         self._add(bound)
@@ -153,6 +170,7 @@ class Supervisor:
             worker.abort()
         if self._memory >= 0:
             os.close(self._memory)
+            os.close(self._metered)
             self._memory = -1
 
 

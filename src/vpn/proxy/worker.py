@@ -1,8 +1,8 @@
-"""One data-plane process: ``python -m vpn.proxy.worker CHANNEL COUNTERS NUMBER``, started by the supervisor.
+"""One data-plane process: ``python -m vpn.proxy.worker CHANNEL COUNTERS METER NUMBER``, started by the supervisor.
 
-CHANNEL is its end of the channel to the daemon, COUNTERS the memory of vpn.proxy.limits (both descriptors),
-NUMBER its place in the group. When the daemon is gone, for whatever reason, so is the worker:
-no orphan holds a port.
+CHANNEL is its end of the channel to the daemon, COUNTERS the memory of vpn.proxy.limits, METER that of
+vpn.proxy.meter (all of them descriptors), NUMBER its place in the group. When the daemon is gone, for whatever
+reason, so is the worker: no orphan holds a port.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from typing import assert_never
 
 import msgspec
 
+from vpn.proxy.accounts import Accounts
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import Applied, Drain, Listen, Listens, Log, Ready, Report, Snapshot, ToWorker, Verdict
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.limits import EVERYTHING, Counters
 from vpn.proxy.listener import Listener
+from vpn.proxy.meter import Meter
 from vpn.proxy.poller import READ, WRITE, Poller
 
 REPORT = 0.5  # seconds between two reports
@@ -36,15 +38,16 @@ class Worker:
     Args:
         sock: the connected channel socket.
         counters: the connections of all workers.
+        accounts: the users, as this worker counts them.
     """
 
-    def __init__(self, sock: socket.socket, counters: Counters) -> None:
+    def __init__(self, sock: socket.socket, counters: Counters, accounts: Accounts) -> None:
         self._poller = Poller(self._report_error)
         sock.setblocking(False)
         self._channel: Channel[ToWorker] = Channel(
             sock, ToWorker, receive=self._receive, closed=self._daemon_gone, want_write=self._want_write
         )
-        self._core = Core(self._poller, self._channel.send)
+        self._core = Core(self._poller, self._channel.send, accounts)
         self._counters = counters
         self._listeners: dict[int, Listener] = {}
         self._first: Listen | None = None
@@ -172,10 +175,12 @@ def main() -> None:
     # The daemon says when to stop; Ctrl-C in its terminal is not for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    channel, memory, number = map(int, sys.argv[1:])
+    channel, memory, metered, number = map(int, sys.argv[1:])
     counters = Counters(memory, number)
+    accounts = Accounts(Meter(metered), number)
     os.close(memory)
-    Worker(socket.socket(fileno=channel), counters).run()
+    os.close(metered)
+    Worker(socket.socket(fileno=channel), counters, accounts).run()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,22 @@ import msgspec
 from vpn.domain.session import Session
 from vpn.proxy.binding import Bound
 from vpn.proxy.channel import Channel
-from vpn.proxy.control import Applied, Drain, Listen, Listens, Log, Ready, Report, Snapshot, ToDaemon, Verdict, Verify
+from vpn.proxy.control import (
+    Applied,
+    Drain,
+    Listen,
+    Listens,
+    Log,
+    Ready,
+    Report,
+    Snapshot,
+    SnapshotUser,
+    ToDaemon,
+    Verdict,
+    Verify,
+)
 from vpn.proxy.limits import Counters
+from vpn.proxy.meter import Meter
 
 LONGEST_BACKOFF = 5.0  # seconds between two starts of a worker that keeps dying
 _NOTHING = Report(0, 0, 0, 0, [])
@@ -47,6 +61,9 @@ class Surroundings:
     memory: int
     """The descriptor of the workers' counters (vpn.proxy.limits)."""
     counters: Counters
+    metered: int
+    """The descriptor of the users' meter (vpn.proxy.meter)."""
+    meter: Meter
     max_connections: int = 0
     snapshot: Snapshot | None = None
     """The newest one; there is one before the first worker starts."""
@@ -158,12 +175,13 @@ class WorkerProcess:
         loop.add_reader(ours, channel.on_readable)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VPN_")}
         # -P: never import from the directory the daemon was started in.
-        memory = self._surroundings.memory
-        command = (sys.executable, "-P", "-m", "vpn.proxy.worker", str(theirs.fileno()), str(memory), str(self._number))
+        memory, metered = self._surroundings.memory, self._surroundings.metered
+        numbers = map(str, (theirs.fileno(), memory, metered, self._number))
+        command = (sys.executable, "-P", "-m", "vpn.proxy.worker", *numbers)
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
-                pass_fds=(theirs.fileno(), memory),
+                pass_fds=(theirs.fileno(), memory, metered),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=environment | _MALLOC,
                 start_new_session=True,
@@ -231,6 +249,11 @@ class WorkerProcess:
         self._applying.clear()
         self._listen_waits.clear()
         self._surroundings.counters.clear(self._number)
+        self._surroundings.meter.clear(self._number, max((user.slot for user in self._users()), default=0) + 1)
+
+    def _users(self) -> list[SnapshotUser]:
+        snapshot = self._surroundings.snapshot
+        return snapshot.users if snapshot is not None else []
 
     def _hung_up(self) -> None:
         if self._channel is None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from vpn.domain.egress import Egress
 from vpn.domain.errors import Unavailable
-from vpn.proxy.control import Snapshot, SnapshotUser
+from vpn.proxy.control import DISABLED, Snapshot, SnapshotUser
 from vpn.store.users import UserStore
 
 RETRY = 1.0  # seconds until a change that could not be told is told again
@@ -41,7 +41,7 @@ class Snapshots:
         return Snapshot(
             version=self._version,
             users=[
-                SnapshotUser(name, credential, "" if enabled else "user_disabled")
+                SnapshotUser(name, credential, "" if enabled else DISABLED)
                 for name, credential, enabled in await self._users.credentials()
             ],
             egress=self.egress,

@@ -1,0 +1,48 @@
+"""A client's connection as it is counted: by which inbound it came, and whose it is."""
+
+from __future__ import annotations
+
+from vpn.proxy.accounts import Account, source_key
+from vpn.proxy.entry import Entry
+
+
+class Client:
+    """It holds a place at its inbound, and one of its user's once that is known. `leave` gives both back.
+
+    Args:
+        entry: the inbound; a place has been taken there.
+        nobody: the account of a client who has not said who it is.
+    """
+
+    __slots__ = ("_source", "account", "entry")
+
+    def __init__(self, entry: Entry, nobody: Account) -> None:
+        self.entry = entry
+        self.account = nobody
+        self._source = 0  # none: no place is held in the account
+
+    def become(self, account: Account, host: str, now: float) -> str:
+        """Be this user, from this address, from now on; why that cannot be, or nothing."""
+        if account.blocked:
+            return account.blocked
+        if account.budget() <= 0:
+            return "over_quota"
+        if account is self.account and self._source:
+            return ""
+        source, packed = source_key(host)
+        why = account.enter(source, packed, self.entry.inbound.name, now)
+        if not why:
+            self._give_back()
+            self.account = account
+            self._source = source
+        return why
+
+    def leave(self) -> None:
+        """The connection is gone."""
+        self._give_back()
+        self.entry.give_place()
+
+    def _give_back(self) -> None:
+        if self._source:
+            self.account.leave(self._source)
+            self._source = 0
