@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, LargeBinary, MetaData, String, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -56,4 +56,38 @@ users = Table(
     Column("note", String(500), nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
+)
+
+# Bytes of each user and day (in the user's time zone). No foreign keys here and below: what was counted is
+# booked though the user is being removed, and swept away with the user.
+usage = Table(
+    "usage",
+    metadata,
+    Column("user_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),
+    Column("bytes_up", BigInteger, nullable=False),
+    Column("bytes_down", BigInteger, nullable=False),
+)
+
+# Where each user's quota stands beside the days.
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("user_id", Integer, primary_key=True, autoincrement=False),
+    Column("hour", UTCDateTime, nullable=False),  # the hour that hour_bytes were moved in
+    Column("hour_bytes", BigInteger, nullable=False),
+    Column("floor_day", Date, nullable=False),  # days before this one were forgiven,
+    Column("floor_bytes", BigInteger, nullable=False),  # and so many bytes of it
+    Column("warned_at", UTCDateTime, nullable=False),  # the start of the period
+    Column("warned", Integer, nullable=False),  # in which this percentage was warned of
+)
+
+# How far the counts of a meter have been booked, so that none is booked twice.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("meter", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", Integer, primary_key=True, autoincrement=False),
+    Column("bytes_up", BigInteger, nullable=False),
+    Column("bytes_down", BigInteger, nullable=False),
 )
