@@ -40,25 +40,40 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """The first time that the password was accepted; `Limits.expires_after` counts from then."""
 
 
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which users are meant: those for whom all of it is true."""
+
+    search: str = ""
+    """Part of the name or the note."""
+    group: str = ""
+    """A group that the user is in; that there is one is not asked."""
+    enabled: bool | None = None
+    names: tuple[str, ...] | None = None
+    """Exactly these."""
+
+
+ALL_USERS = Selection()
+
+
 def canonical(name: str) -> str:
     """The form under which names are compared: ``Bob`` and ``bob`` are one user."""
     return name.lower()
 
 
-def check_name(name: str) -> str:
-    """Return `name` if a user may bear it.
+def check_name(name: str, bearer: str = "user") -> str:
+    """Return `name` if a user, or another `bearer`, may bear it.
 
     Raises:
         Invalid: it is empty, too long, or has a character that protocols and shells would trip over.
     """
     if not name:
-        raise Invalid("bad_name", "the user name is empty", "give a name such as alice")
+        raise Invalid("bad_name", f"the {bearer} name is empty", "give a name such as alice")
     if len(name) > NAME_LIMIT:
-        raise Invalid("bad_name", f"the user name has {len(name)} characters", f"use at most {NAME_LIMIT}")
+        raise Invalid("bad_name", f"the {bearer} name has {len(name)} characters", f"use at most {NAME_LIMIT}")
     if not re.fullmatch(NAME_PATTERN, name):
         raise Invalid(
             "bad_name",
-            f"{name!r} has characters that a user name cannot have",
+            f"{name!r} has characters that a {bearer} name cannot have",
             "use letters, digits and . _ @ + - and begin with a letter, a digit or _",
         )
     return name
