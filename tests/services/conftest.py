@@ -6,18 +6,31 @@ from pathlib import Path
 import pytest
 
 from vpn.domain.egress import Egress
+from vpn.proxy.control import Snapshot, SnapshotUser
+from vpn.services.groups import GroupService
 from vpn.services.snapshots import Snapshots
 from vpn.services.users import UserService
 from vpn.store.database import Database, sqlite_url
+from vpn.store.groups import GroupStore
 from vpn.store.users import UserStore
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[UserStore]:
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = Database(sqlite_url(tmp_path / "vpn.db"))
     await database.migrate()
-    yield UserStore(database)
+    yield database
     await database.close()
+
+
+@pytest.fixture
+def store(database: Database) -> UserStore:
+    return UserStore(database)
+
+
+@pytest.fixture
+def group_store(database: Database) -> GroupStore:
+    return GroupStore(database)
 
 
 @pytest.fixture
@@ -28,3 +41,20 @@ def snapshots(store: UserStore) -> Snapshots:
 @pytest.fixture
 def users(store: UserStore, snapshots: Snapshots) -> UserService:
     return UserService(store, snapshots, partial(datetime.now, UTC))
+
+
+@pytest.fixture
+def groups(group_store: GroupStore, snapshots: Snapshots) -> GroupService:
+    return GroupService(group_store, snapshots, partial(datetime.now, UTC))
+
+
+@pytest.fixture
+def published(snapshots: Snapshots) -> list[dict[str, SnapshotUser]]:
+    """The users of each snapshot that was published."""
+    seen: list[dict[str, SnapshotUser]] = []
+
+    async def publish(snapshot: Snapshot) -> None:
+        seen.append({user.name: user for user in snapshot.users})
+
+    snapshots.publish_to(publish)
+    return seen

@@ -1,22 +1,11 @@
 import pytest
 
 from vpn.domain.errors import Conflict, Invalid, NotFound
+from vpn.domain.limits import Limits
 from vpn.domain.password import verify_password
-from vpn.domain.user import check_password
+from vpn.domain.user import Selection, check_password
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def published(snapshots):
-    """The users of each snapshot that was published."""
-    seen = []
-
-    async def publish(snapshot):
-        seen.append({user.name: user for user in snapshot.users})
-
-    snapshots.publish_to(publish)
-    return seen
 
 
 async def test_a_user_is_added_with_a_password_of_his_own(users, published):
@@ -105,3 +94,60 @@ async def test_pages(users):
         await users.add(name, "x")
     page, total = await users.page(page=2, page_size=2)
     assert ([user.name for user in page], total) == (["c"], 3)
+
+
+async def test_limits_and_groups(users, groups, published):
+    await groups.add("staff")
+    user, _ = await users.add("alice", "x", groups=["STAFF"], limits={"down": "20mbit", "data_limit": "50GB"})
+    assert user.groups == ("staff",)
+    assert user.limits == Limits(down=20_000_000, data_limit=50 * 10**9)
+    changed = await users.edit("alice", groups=[], limits={"down": None, "share": 2})
+    assert (changed.groups, changed.limits) == ((), Limits(data_limit=50 * 10**9, share=2))
+    assert await users.get("alice") == changed
+    assert len(published) == 3
+
+
+async def test_a_group_that_is_not_there_changes_nothing(users, published):
+    with pytest.raises(Invalid):
+        await users.add("alice", "x", groups=["nothing"])
+    assert (await users.page(page=1, page_size=10))[1] == 0
+    assert published == []
+
+
+async def test_many_are_changed_at_once(users, groups, published):
+    await groups.add("staff")
+    for name in ("alice", "bob", "carol"):
+        await users.add(name, "x", groups=["staff"] if name != "carol" else [], limits={"up": 8000})
+    told = len(published)
+    where = Selection(group="staff")
+    for rehearse in (True, False):
+        changed = await users.edit_all(where, rehearse=rehearse, enabled=False, limits={"down": "1mbit"})
+        assert [user.name for user in changed] == ["alice", "bob"]
+        assert {(user.enabled, user.limits) for user in changed} == {(False, Limits(down=1_000_000, up=8000))}
+        assert (await users.get("alice")).enabled is rehearse
+    assert len(published) == told + 1
+    assert [name for name, user in published[-1].items() if user.blocked] == ["alice", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("where", "fields", "error"),
+    [
+        (Selection(), {"note": "n"}, Invalid),
+        (Selection(group="nothing"), {"note": "n"}, Invalid),
+        (Selection(names=("alice", "dave")), {"note": "n"}, NotFound),
+        (Selection(names=("alice",)), {"limits": {"down": "fast"}}, Invalid),
+        (Selection(names=("alice",)), {"groups": ["nothing"]}, Invalid),
+    ],
+)
+async def test_or_none_is_changed(users, published, where, fields, error):
+    before = (await users.add("alice", "x")).user
+    with pytest.raises(error):
+        await users.edit_all(where, **fields)
+    assert await users.get("alice") == before
+    assert len(published) == 1
+
+
+async def test_nobody_meant_is_nobody_changed(users, published):
+    await users.add("alice", "x")
+    assert await users.edit_all(Selection(search="zzz"), note="n") == []
+    assert len(published) == 1

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -56,6 +58,22 @@ async def test_no_parameter_is_in_an_error(database):
             await connection.execute(text("INSERT INTO nowhere VALUES (:hash)"), {"hash": "topsecret"})
     assert "topsecret" not in caught.value.message
     assert "topsecret" not in str(caught.value.__cause__)
+
+
+async def test_who_reads_first_and_writes_then_is_not_overtaken(database):
+    async with database.begin() as connection:
+        await connection.execute(text("INSERT INTO facts (name, value) VALUES ('n', 'a')"))
+
+    async def lengthen():
+        async with database.begin_writing() as connection:
+            lock = "" if database.is_sqlite else " FOR UPDATE"
+            value = (await connection.execute(text(f"SELECT value FROM facts WHERE name = 'n'{lock}"))).scalar()
+            longer = bytes(value, "ascii") + b"a" if isinstance(value, str) else bytes(value) + b"a"
+            await connection.execute(text("UPDATE facts SET value = :value WHERE name = 'n'"), {"value": longer})
+
+    await asyncio.gather(*(lengthen() for _ in range(5)))
+    async with database.begin() as connection:
+        assert bytes((await connection.execute(text("SELECT value FROM facts"))).scalar()) == b"a" * 6
 
 
 async def test_sqlite_writes_ahead(tmp_path):

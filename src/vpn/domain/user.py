@@ -101,10 +101,12 @@ def check_note(note: str) -> str:
     """Return `note` if it can be kept.
 
     Raises:
-        Invalid: it is longer than 500 characters, or has control characters.
+        Invalid: it is longer than 500 characters, or has control characters or ones that are not Unicode's.
     """
     if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in note):
         raise Invalid("bad_note", "the note has control characters", "write it in one line")
+    if any(0xD800 <= ord(character) < 0xE000 for character in note):
+        raise Invalid("bad_note", "the note is not valid Unicode", "use printable characters")
     if len(note) > NOTE_LIMIT:
         raise Invalid("bad_note", f"the note has {len(note)} characters", f"use at most {NOTE_LIMIT}")
     return note

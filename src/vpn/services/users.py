@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
+from msgspec.structs import replace
+
+from vpn.domain.errors import Invalid, NotFound
 from vpn.domain.password import hash_password
 from vpn.domain.user import (
+    ALL_USERS,
+    Selection,
     User,
+    canonical,
     check_name,
-    check_note,
     check_password,
     make_credential,
     make_password,
 )
+from vpn.domain.user_changes import UserChanges, UserFields, change_user
 from vpn.services.snapshots import Snapshots
 from vpn.store.users import UserStore
 
@@ -39,27 +45,18 @@ class UserService:
         self._snapshots = snapshots
         self._clock = clock
 
-    async def add(self, name: str, password: str | None = None, *, note: str = "", enabled: bool = True) -> Admission:
+    async def add(self, name: str, password: str | None = None, **fields: Unpack[UserFields]) -> Admission:
         """Add a user; without a password, one is made.
 
         Raises:
-            Invalid: a value is not allowed.
+            Invalid: a value is not allowed, or there is no such group.
             Conflict: the name is taken.
         """
-        check_name(name)
-        check_note(note)
-        password = make_password() if password is None else check_password(password)
         now = self._clock()
-        user = User(
-            name=name,
-            password_hash=await asyncio.to_thread(hash_password, password),
-            credential=make_credential(),
-            enabled=enabled,
-            note=note,
-            created_at=now,
-            updated_at=now,
-        )
-        await self._store.add(user)
+        user = change_user(new_user(check_name(name), now), UserChanges(**fields), now)
+        password = make_password() if password is None else check_password(password)
+        password_hash = await asyncio.to_thread(hash_password, password)
+        user = await self._store.add(replace(user, password_hash=password_hash))
         await self._snapshots.publish()
         return Admission(user, password)
 
@@ -71,28 +68,50 @@ class UserService:
         """
         return await self._store.get(name)
 
-    async def page(self, *, page: int, page_size: int, search: str = "") -> tuple[list[User], int]:
-        """One page of users by name, counted from 1, and how many users there are in all."""
-        return await self._store.page(offset=(page - 1) * page_size, limit=page_size, search=search)
+    async def page(self, *, page: int, page_size: int, where: Selection = ALL_USERS) -> tuple[list[User], int]:
+        """One page of the users meant, by name, counted from 1, and how many they are in all."""
+        return await self._store.page(offset=(page - 1) * page_size, limit=page_size, where=where)
 
-    async def edit(
-        self, name: str, *, new_name: str | None = None, note: str | None = None, enabled: bool | None = None
-    ) -> User:
-        """Change what is not None. Disabling or renaming a user closes the user's connections.
+    async def edit(self, name: str, **changes: Unpack[UserChanges]) -> User:
+        """Change what is named. Disabling or renaming a user closes the user's connections.
 
         Raises:
-            Invalid: a value is not allowed.
+            Invalid: a value is not allowed, or there is no such group.
             NotFound: nobody bears the name.
             Conflict: the new name is taken.
         """
-        changes: dict[str, Any] = {}
-        if new_name is not None:
-            changes["name"] = check_name(new_name)
-        if note is not None:
-            changes["note"] = check_note(note)
-        if enabled is not None:
-            changes["enabled"] = enabled
-        return await self._change(name, changes)
+        now = self._clock()
+        user = await self._store.change(name, lambda user: change_user(user, changes, now))
+        await self._snapshots.publish()
+        return user
+
+    async def edit_all(self, where: Selection, *, rehearse: bool = False, **changes: Unpack[UserFields]) -> list[User]:
+        """Change what is named of all users meant, or of none; return them as they are then.
+
+        Args:
+            where: must say something; the group ``everyone`` means all.
+            rehearse: find out what would be, and change nothing.
+
+        Raises:
+            Invalid: nothing is said in `where`, a value is not allowed, or there is no such group.
+            NotFound: nobody bears one of the names.
+        """
+        if where == ALL_USERS:
+            raise Invalid("no_selection", "nothing says which users are meant", "for all, say the group everyone")
+        now = self._clock()
+
+        def alter(found: list[User]) -> list[User]:
+            missing = set(map(canonical, where.names or ())) - {canonical(user.name) for user in found}
+            if missing and where == Selection(names=where.names):
+                raise NotFound(
+                    "user_unknown", f"there is no user {', '.join(sorted(missing)[:10])}", "nobody was changed"
+                )
+            return [change_user(user, UserChanges(**changes), now) for user in found]
+
+        changed = await self._store.rewrite(where, alter, rehearse=rehearse)
+        if changed and not rehearse:
+            await self._snapshots.publish()
+        return changed
 
     async def set_password(self, name: str, password: str | None = None) -> Admission:
         """Give a user another password; without one, it is made. Open connections go on.
@@ -103,8 +122,13 @@ class UserService:
         """
         password = make_password() if password is None else check_password(password)
         password_hash = await asyncio.to_thread(hash_password, password)
-        changes = {"password_hash": password_hash, "credential": make_credential()}
-        return Admission(await self._change(name, changes), password)
+        now = self._clock()
+        user = await self._store.change(
+            name,
+            lambda user: replace(user, password_hash=password_hash, credential=make_credential(), updated_at=now),
+        )
+        await self._snapshots.publish()
+        return Admission(user, password)
 
     async def remove(self, name: str) -> None:
         """Remove a user, and close the user's connections.
@@ -115,7 +139,15 @@ class UserService:
         await self._store.remove(name)
         await self._snapshots.publish()
 
-    async def _change(self, name: str, changes: dict[str, Any]) -> User:
-        user = await self._store.change(name, changes | {"updated_at": self._clock()})
-        await self._snapshots.publish()
-        return user
+
+def new_user(name: str, now: datetime) -> User:
+    """A user with nothing said yet, and no password."""
+    return User(
+        name=name,
+        password_hash="",
+        credential=make_credential(),
+        enabled=True,
+        note="",
+        created_at=now,
+        updated_at=now,
+    )

@@ -75,6 +75,21 @@ class Database:
         except (DBAPIError, PoolTimeout) as error:
             raise self._explain(error) from error
 
+    @asynccontextmanager
+    async def begin_writing(self) -> AsyncIterator[AsyncConnection]:
+        """As `begin`, for who reads first and writes then: with SQLite, nobody writes in between.
+
+        With PostgreSQL, the rows read are to be locked (`with_for_update`, which SQLite has no need of).
+
+        Raises:
+            As `begin`.
+        """
+        async with self.begin() as connection:
+            if self.is_sqlite:
+                # The driver would begin only at the first write, and fail if another one came first.
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
     async def migrate(self) -> None:
         """Create the tables, or bring them up to date.
 

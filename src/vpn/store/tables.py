@@ -5,9 +5,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, LargeBinary, MetaData, String, Table
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
+
+from vpn.domain.limits import Limits, Shared
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -28,9 +44,33 @@ class UTCDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+class Document(TypeDecorator[msgspec.Struct]):
+    """A struct, kept as JSON; of its fields only those that say something."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[msgspec.Struct]) -> None:
+        super().__init__()
+        self.kind = kind
+        self._empty = kind()
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    def process_bind_param(self, value: msgspec.Struct | None, dialect: Dialect) -> str | None:
+        """To JSON."""
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> msgspec.Struct | None:
+        """From JSON. Most users have no limits of their own, and share one struct that says so."""
+        if value is None:
+            return None
+        return self._empty if value == "{}" else self._decode(value)
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
     }
@@ -56,6 +96,32 @@ users = Table(
     Column("note", String(500), nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
+    Column("limits", Document(Limits), nullable=False, server_default="{}"),
+    Column("first_used_at", UTCDateTime),
+    sqlite_autoincrement=True,  # what a user has used is booked by number: none is given out twice
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("canonical_name", String(64), nullable=False, unique=True),
+    Column("note", String(500), nullable=False),
+    Column("limits", Document(Limits), nullable=False),
+    Column("shared", Document(Shared), nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Who is in which group; a user inherits from the group with the lowest place first.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("group_id", Integer, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("place", Integer, nullable=False),
 )
 
 # Bytes of each user and day (in the user's time zone). No foreign keys here and below: what was counted is

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from vpn.api.errors import responses
 from vpn.api.schemas.users import NewPassword, NewUser, UserAccess, UserChanges, UserPage, UserView
+from vpn.domain.user import Selection
 from vpn.services.users import UserService
 
 LinksFor = Callable[[str, str], Sequence[str]]
@@ -28,7 +29,7 @@ def router(users: UserService, links_for: LinksFor) -> APIRouter:
         search: Annotated[str, Query(max_length=100, description="Part of a name or note.")] = "",
     ) -> UserPage:
         """List users by name."""
-        found, total = await users.page(page=page, page_size=page_size, search=search)
+        found, total = await users.page(page=page, page_size=page_size, where=Selection(search=search))
         return UserPage(
             data=[UserView.of(user) for user in found],
             total=total,
@@ -51,7 +52,7 @@ def router(users: UserService, links_for: LinksFor) -> APIRouter:
     @router.patch("/{name}", responses=responses(404, 409))
     async def change_user(name: Name, changes: UserChanges) -> UserView:
         """Change a user. Disabling or renaming a user closes the user's connections."""
-        return UserView.of(await users.edit(name, new_name=changes.name, note=changes.note, enabled=changes.enabled))
+        return UserView.of(await users.edit(name, **changes.said()))
 
     @router.delete("/{name}", status_code=204, responses=responses(404))
     async def remove_user(name: Name) -> Response:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpn.domain.user import NAME_LIMIT, NAME_PATTERN, NOTE_LIMIT, PASSWORD_LIMIT, User
+from vpn.domain.user_changes import UserChanges as Changes
 from vpn.services.users import Admission
 
 # The domain decides what is allowed, in words for a person. Here it is only documented, and nonsense kept away.
@@ -42,6 +43,12 @@ class UserChanges(_Request):
     name: Name | None = Field(None, description=f"Another name. {_NAME}")
     note: Note | None = Field(None, description="Anything, at most 500 characters.")
     enabled: bool | None = Field(None, description="Whether the user may connect.")
+
+    def said(self) -> Changes:
+        """What is to be changed."""
+        said = self.model_dump(exclude_none=True)
+        changes: Changes = {("new_name" if key == "name" else key): value for key, value in said.items()}  # type: ignore[assignment]
+        return changes
 
 
 class NewPassword(_Request):
