@@ -140,7 +140,8 @@ async def test_limits_and_groups_are_kept(staffed):
     assert stored.groups == ("trial", "Staff")
     assert stored.limits == LIMITS
     assert await staffed.get("alice") == stored
-    assert await staffed.all() == [stored]
+    [outline] = await staffed.all()
+    assert outline == tuple(getattr(stored, field) for field in outline._fields)
     assert (await staffed.page(offset=0, limit=1))[0] == [stored]
     moved = await staffed.change("alice", lambda each: replace(each, groups=("Staff",), limits=Limits(up=8000)))
     assert await staffed.get("alice") == moved
@@ -254,7 +255,7 @@ async def test_a_rehearsal_changes_nothing_and_finds_what_is_wrong(staffed):
         Selection(group="everyone"), lambda found: [replace(found[0], note="n"), user("bob")], rehearse=True
     )
     assert [(each.name, each.note) for each in shown] == [("alice", "n"), ("bob", "")]
-    assert await staffed.all() == [before]
+    assert (await staffed.page(offset=0, limit=10))[0] == [before]
     with pytest.raises(Invalid):
         await staffed.rewrite(Selection(), lambda found: [replace(found[0], groups=("no",))], rehearse=True)
 

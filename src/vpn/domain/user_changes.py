@@ -1,4 +1,4 @@
-"""What may be changed of users and groups, said field by field: what is left out stays."""
+"""What may be changed of users and groups besides their names, said field by field: what is left out stays."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, TypedDict
 
 from msgspec.structs import replace
 
-from vpn.domain.group import Group, check_group_name, check_groups
+from vpn.domain.group import Group, check_groups
 from vpn.domain.limit_values import change_limits, change_shared
-from vpn.domain.user import User, check_name, check_note
+from vpn.domain.user import User, check_note
 
 
 class UserFields(TypedDict, total=False):
-    """What a user has besides a name and a password."""
+    """What may be said of a user."""
 
     note: str
     enabled: bool
@@ -24,14 +24,8 @@ class UserFields(TypedDict, total=False):
     """Fields of `Limits`, as people write them; None: inherited again."""
 
 
-class UserChanges(UserFields, total=False):
-    """What may be changed of a user."""
-
-    new_name: str
-
-
 class GroupFields(TypedDict, total=False):
-    """What a group has besides a name."""
+    """What may be said of a group."""
 
     note: str
     limits: Mapping[str, Any]
@@ -40,21 +34,13 @@ class GroupFields(TypedDict, total=False):
     """Fields of `Shared`, as people write them; None: no limit."""
 
 
-class GroupChanges(GroupFields, total=False):
-    """What may be changed of a group."""
-
-    new_name: str
-
-
-def change_user(user: User, changes: UserChanges, now: datetime) -> User:
+def change_user(user: User, changes: UserFields, now: datetime) -> User:
     """A user as the changes make him.
 
     Raises:
         Invalid: a value is not allowed.
     """
     made: dict[str, Any] = {"updated_at": now}
-    if "new_name" in changes:
-        made["name"] = check_name(changes["new_name"])
     if "note" in changes:
         made["note"] = check_note(changes["note"])
     if "enabled" in changes:
@@ -66,15 +52,13 @@ def change_user(user: User, changes: UserChanges, now: datetime) -> User:
     return replace(user, **made)
 
 
-def change_group(group: Group, changes: GroupChanges, now: datetime) -> Group:
+def change_group(group: Group, changes: GroupFields, now: datetime) -> Group:
     """A group as the changes make it.
 
     Raises:
         Invalid: a value is not allowed.
     """
     made: dict[str, Any] = {"updated_at": now}
-    if "new_name" in changes:
-        made["name"] = check_group_name(changes["new_name"])
     if "note" in changes:
         made["note"] = check_note(changes["note"])
     if "limits" in changes:

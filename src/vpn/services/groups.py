@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Unpack
 
+from msgspec.structs import replace
+
 from vpn.domain.group import EVERYONE, Group, check_group_name
 from vpn.domain.limits import Limits, inherited
 from vpn.domain.user import User, canonical
-from vpn.domain.user_changes import GroupChanges, GroupFields, change_group
+from vpn.domain.user_changes import GroupFields, change_group
 from vpn.services.snapshots import Snapshots
 from vpn.store.groups import Counted, GroupStore
 
@@ -34,9 +36,7 @@ class GroupService:
             Conflict: the name is taken.
         """
         now = self._clock()
-        group = change_group(
-            Group(name=check_group_name(name), created_at=now, updated_at=now), GroupChanges(**fields), now
-        )
+        group = change_group(Group(name=check_group_name(name), created_at=now, updated_at=now), fields, now)
         await self._store.add(group)
         await self._snapshots.publish()
         return await self._store.get(name)
@@ -53,7 +53,7 @@ class GroupService:
         """One page of groups by name, counted from 1, and how many groups there are in all."""
         return await self._store.page(offset=(page - 1) * page_size, limit=page_size, search=search)
 
-    async def edit(self, name: str, **changes: Unpack[GroupChanges]) -> Counted:
+    async def edit(self, name: str, *, new_name: str | None = None, **changes: Unpack[GroupFields]) -> Counted:
         """Change what is named.
 
         Raises:
@@ -62,7 +62,8 @@ class GroupService:
             Conflict: the new name is taken.
         """
         now = self._clock()
-        counted = await self._store.change(name, lambda group: change_group(group, changes, now))
+        called = {} if new_name is None else {"name": check_group_name(new_name)}
+        counted = await self._store.change(name, lambda group: replace(change_group(group, changes, now), **called))
         await self._snapshots.publish()
         return counted
 

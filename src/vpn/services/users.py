@@ -21,7 +21,7 @@ from vpn.domain.user import (
     make_credential,
     make_password,
 )
-from vpn.domain.user_changes import UserChanges, UserFields, change_user
+from vpn.domain.user_changes import UserFields, change_user
 from vpn.services.snapshots import Snapshots
 from vpn.store.users import UserStore
 
@@ -53,7 +53,7 @@ class UserService:
             Conflict: the name is taken.
         """
         now = self._clock()
-        user = change_user(new_user(check_name(name), now), UserChanges(**fields), now)
+        user = change_user(new_user(check_name(name), now), fields, now)
         password = make_password() if password is None else check_password(password)
         password_hash = await asyncio.to_thread(hash_password, password)
         user = await self._store.add(replace(user, password_hash=password_hash))
@@ -72,7 +72,7 @@ class UserService:
         """One page of the users meant, by name, counted from 1, and how many they are in all."""
         return await self._store.page(offset=(page - 1) * page_size, limit=page_size, where=where)
 
-    async def edit(self, name: str, **changes: Unpack[UserChanges]) -> User:
+    async def edit(self, name: str, *, new_name: str | None = None, **changes: Unpack[UserFields]) -> User:
         """Change what is named. Disabling or renaming a user closes the user's connections.
 
         Raises:
@@ -81,7 +81,8 @@ class UserService:
             Conflict: the new name is taken.
         """
         now = self._clock()
-        user = await self._store.change(name, lambda user: change_user(user, changes, now))
+        called = {} if new_name is None else {"name": check_name(new_name)}
+        user = await self._store.change(name, lambda user: replace(change_user(user, changes, now), **called))
         await self._snapshots.publish()
         return user
 
@@ -106,7 +107,7 @@ class UserService:
                 raise NotFound(
                     "user_unknown", f"there is no user {', '.join(sorted(missing)[:10])}", "nobody was changed"
                 )
-            return [change_user(user, UserChanges(**changes), now) for user in found]
+            return [change_user(user, changes, now) for user in found]
 
         changed = await self._store.rewrite(where, alter, rehearse=rehearse)
         if changed and not rehearse:

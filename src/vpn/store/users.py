@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, false, func, insert, or_, select, true, update
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vpn.domain.errors import Conflict, Invalid, NotFound
 from vpn.domain.group import EVERYONE
+from vpn.domain.limits import Limits
 from vpn.domain.user import ALL_USERS, Selection, User, canonical
 from vpn.store.database import Database
 from vpn.store.tables import groups, memberships, users
@@ -20,6 +21,21 @@ from vpn.store.tables import groups, memberships, users
 # As the fields of `User` that are kept in one column each.
 _COLUMNS = [column for column in users.c if column.name not in ("id", "canonical_name")]
 _CHUNK = 1000  # users whose groups are asked for at a time: databases bound the values of one question
+
+
+class Outline(NamedTuple):
+    """A user without what is only looked at; the fields are those of `User`."""
+
+    number: int
+    name: str
+    credential: int
+    enabled: bool
+    limits: Limits
+    first_used_at: datetime | None
+    groups: tuple[str, ...]
+
+
+_OUTLINE = [users.c.id, *(users.c[name] for name in Outline._fields[1:-1])]
 
 
 class UserStore:
@@ -57,11 +73,12 @@ class UserStore:
             total = (await connection.execute(select(func.count()).select_from(users).where(condition))).scalar_one()
             return await _read(connection, condition, offset=offset, limit=limit), total
 
-    async def all(self) -> list[User]:
-        """Every user, in no order."""
+    async def all(self) -> list[Outline]:
+        """What the data plane needs to know of every user, in no order."""
         async with self._database.begin() as connection:
-            rows = (await connection.execute(select(users.c.id, *_COLUMNS))).all()
-            return _users(rows, await _groups_of(connection))
+            rows = (await connection.execute(select(*_OUTLINE))).all()
+            groups_of = await _groups_of(connection)
+        return [Outline._make((*row, groups_of.get(row[0], ()))) for row in rows]
 
     async def change(self, name: str, alter: Callable[[User], User]) -> User:
         """Store what `alter` makes of a user, and return it.

@@ -45,7 +45,7 @@ async def test_users_stay_with_their_numbers(database: Database):
         before = dict((await connection.execute(text("SELECT name, id FROM users"))).all())
     await migrate(database, "head")
     store = UserStore(database)
-    found = await store.all()
+    found, _ = await store.page(offset=0, limit=10)
     assert {user.name: user.number for user in found} == before == {"bob": 2, "carol": 3}
     assert {(user.note, user.credential, user.created_at, user.limits) for user in found} == {
         ("note", 7, NOW, Limits())

@@ -52,7 +52,7 @@ def router(users: UserService, links_for: LinksFor) -> APIRouter:
     @router.patch("/{name}", responses=responses(404, 409))
     async def change_user(name: Name, changes: UserChanges) -> UserView:
         """Change a user. Disabling or renaming a user closes the user's connections."""
-        return UserView.of(await users.edit(name, **changes.said()))
+        return UserView.of(await users.edit(name, new_name=changes.name, **changes.fields()))
 
     @router.delete("/{name}", status_code=204, responses=responses(404))
     async def remove_user(name: Name) -> Response:

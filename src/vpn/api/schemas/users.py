@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpn.domain.user import NAME_LIMIT, NAME_PATTERN, NOTE_LIMIT, PASSWORD_LIMIT, User
-from vpn.domain.user_changes import UserChanges as Changes
+from vpn.domain.user_changes import UserFields
 from vpn.services.users import Admission
 
 # The domain decides what is allowed, in words for a person. Here it is only documented, and nonsense kept away.
@@ -44,11 +44,10 @@ class UserChanges(_Request):
     note: Note | None = Field(None, description="Anything, at most 500 characters.")
     enabled: bool | None = Field(None, description="Whether the user may connect.")
 
-    def said(self) -> Changes:
-        """What is to be changed."""
-        said = self.model_dump(exclude_none=True)
-        changes: Changes = {("new_name" if key == "name" else key): value for key, value in said.items()}  # type: ignore[assignment]
-        return changes
+    def fields(self) -> UserFields:
+        """What is said, besides the name."""
+        fields: UserFields = self.model_dump(exclude_unset=True, exclude_none=True, exclude={"name"})  # type: ignore[assignment]
+        return fields
 
 
 class NewPassword(_Request):
