@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -34,6 +35,8 @@ from vpn.proxy.supervisor import Supervisor
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
 from vpn.services.data_plane import DataPlane, bind_all, check_files, port_trouble
+from vpn.services.enforcement import Enforcement
+from vpn.services.ledger import Ledger
 from vpn.services.session_log import log_sessions
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
@@ -42,7 +45,9 @@ from vpn.settings.model import Settings
 from vpn.settings.plane import egress_of, inbounds_of
 from vpn.store.database import Database, sqlite_url
 from vpn.store.facts import FactStore
+from vpn.store.groups import GroupStore
 from vpn.store.secrets import open_box, read_key
+from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
 FIRST_USER = "me"
@@ -70,6 +75,8 @@ class House(NamedTuple):
     user_store: UserStore
     facts: FactStore
     snapshots: Snapshots
+    ledger: Ledger
+    enforcement: Enforcement
     data_plane: DataPlane
     status: StatusService
 
@@ -136,6 +143,7 @@ async def _serve(
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
         async with _build(settings, directory, reread) as house:
             authentication = Authentication(house.user_store)
+            meter = await house.ledger.open(settings.proxy.workers, await house.enforcement.find_zones())
             supervisor = Supervisor(
                 bound,
                 settings.proxy.workers,
@@ -143,14 +151,17 @@ async def _serve(
                 on_sessions=log_sessions,
                 log=structlog.get_logger("proxy"),
                 max_connections=settings.proxy.max_connections,
+                meter=meter,
             )
             house.data_plane.run(supervisor)
             house.status.watch(supervisor)
             house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
+            enforcing: asyncio.Task[None] | None = None
             try:
                 await _start(supervisor, house)
+                enforcing = asyncio.create_task(house.enforcement.run(house.snapshots.publish))
                 _reload_on_hangup(house.data_plane)
                 first = await _welcome(house)
                 for server in servers:
@@ -167,6 +178,7 @@ async def _serve(
                 for server in servers:
                     await server.stop()
                 authentication.close()
+                await _finish(enforcing, house)
                 directory.api_socket.unlink(missing_ok=True)
             log.info("stopped")
 
@@ -182,8 +194,12 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         facts = FactStore(database)
         await _open_secrets(directory, facts)
         user_store = UserStore(database)
-        snapshots = Snapshots(user_store, egress_of(settings.proxy))
-        users = UserService(user_store, snapshots, partial(datetime.now, UTC))
+        clock = partial(datetime.now, UTC)
+        usage = UsageStore(database)
+        ledger = Ledger(directory.meter, usage, clock)
+        enforcement = Enforcement(user_store, GroupStore(database), usage, ledger, clock)
+        snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
+        users = UserService(user_store, snapshots, clock)
         data_plane = DataPlane(settings, snapshots, reread)
         status = StatusService(user_store, data_plane.inbounds)
         app = create_app(
@@ -193,7 +209,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             data_plane=data_plane,
             token=directory.read_token(),
         )
-        yield House(app, users, user_store, facts, snapshots, data_plane, status)
+        yield House(app, users, user_store, facts, snapshots, ledger, enforcement, data_plane, status)
     finally:
         await database.close()
 
@@ -215,6 +231,15 @@ async def _start(supervisor: Supervisor, house: House) -> None:
         raise Unavailable(
             "workers_failed", "the data-plane workers did not start in time", "the lines above may say why"
         ) from None
+
+
+async def _finish(enforcing: asyncio.Task[None] | None, house: House) -> None:
+    """The workers are gone: book what they have counted last."""
+    if enforcing is not None:
+        enforcing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await enforcing
+    await house.ledger.close(house.enforcement.zones())
 
 
 async def _welcome(house: House) -> Admission | None:

@@ -17,7 +17,7 @@ from vpn.settings import paths
 from vpn.store.secrets import write_private
 
 SOCKET_BACKLOG = 128
-OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET)
+OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET, paths.METER)
 _RETRY = 0.05  # seconds
 
 
@@ -54,6 +54,11 @@ class DataDirectory:
     def token(self) -> Path:
         """The file with the API token."""
         return self.path / paths.TOKEN
+
+    @property
+    def meter(self) -> Path:
+        """What users have moved since it was last booked."""
+        return self.path / paths.METER
 
     @property
     def api_socket(self) -> Path:

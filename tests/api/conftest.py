@@ -14,11 +14,15 @@ from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
 from vpn.services.access import links_for
 from vpn.services.data_plane import DataPlane
+from vpn.services.enforcement import Enforcement
+from vpn.services.ledger import Ledger
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
 from vpn.settings.model import Settings
 from vpn.store.database import Database, sqlite_url
+from vpn.store.groups import GroupStore
+from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
 TOKEN = "vpn_token-of-the-tests"
@@ -30,10 +34,13 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     await database.migrate()
     store = UserStore(database)
     inbounds = [Inbound("main", "mixed", Endpoint("127.0.0.1", 1080))]
-    snapshots = Snapshots(store, Egress())
+    clock = partial(datetime.now, UTC)
+    usage = UsageStore(database)
+    enforcement = Enforcement(store, GroupStore(database), usage, Ledger(tmp_path / "meter", usage, clock), clock)
+    snapshots = Snapshots(enforcement.arrange, Egress())
     settings = Settings(data_dir=tmp_path)
     yield create_app(
-        users=UserService(store, snapshots, partial(datetime.now, UTC)),
+        users=UserService(store, snapshots, clock),
         links_for=partial(links_for, inbounds),
         status=StatusService(store, lambda: inbounds),
         data_plane=DataPlane(settings, snapshots, lambda: settings),

@@ -25,6 +25,7 @@ def test_workers_count_apart_and_are_added_up(meter):
         meter.cells[meter.count(worker, 5) + UP] = 10**worker
     meter.cells[meter.count(1, 6) + UP] = 7
     assert (meter.total(5, UP), meter.total(5, DOWN), meter.total(6, UP)) == (111, 0, 7)
+    assert meter.totals(UP, 7) == [0, 0, 0, 0, 0, 111, 7]
 
 
 def test_no_two_things_share_a_cell(meter):
@@ -40,7 +41,7 @@ def test_a_slot_that_is_assigned_begins_with_nothing_and_the_others_stay(meter):
     for slot in (4, 5, 6):
         for first in (meter.order(slot), meter.count(2, slot), meter.devices(1, slot)):
             meter.cells[first] = 9
-    meter.assign(5, 2**40)
+    meter.assign(5, 2**40, used=True)
     assert [meter.number(slot) for slot in (4, 5, 6)] == [0, 2**40, 0]
     for slot, left in ((4, 9), (5, 0), (6, 9)):
         firsts = (meter.order(slot), meter.count(2, slot), meter.devices(1, slot))

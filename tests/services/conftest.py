@@ -7,11 +7,14 @@ import pytest
 
 from vpn.domain.egress import Egress
 from vpn.proxy.control import Snapshot, SnapshotUser
+from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
+from vpn.services.ledger import Ledger
 from vpn.services.snapshots import Snapshots
 from vpn.services.users import UserService
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
+from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
 
@@ -34,8 +37,18 @@ def group_store(database: Database) -> GroupStore:
 
 
 @pytest.fixture
-def snapshots(store: UserStore) -> Snapshots:
-    return Snapshots(store, Egress())
+def ledger(database: Database, tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "meter", UsageStore(database), partial(datetime.now, UTC))
+
+
+@pytest.fixture
+def enforcement(store: UserStore, group_store: GroupStore, database: Database, ledger: Ledger) -> Enforcement:
+    return Enforcement(store, group_store, UsageStore(database), ledger, partial(datetime.now, UTC))
+
+
+@pytest.fixture
+def snapshots(enforcement: Enforcement) -> Snapshots:
+    return Snapshots(enforcement.arrange, Egress())
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ import pytest
 from tests.support.plane import login, read_exactly, snapshot
 from tests.support.servers import echo, tcp_server, unused_port
 from tests.support.supervised import Daemon, until
+from vpn.domain.egress import Egress
 from vpn.domain.errors import Invalid, Unavailable
 from vpn.services.data_plane import DataPlane, bind_all
+from vpn.services.snapshots import Snapshots
 from vpn.settings.model import Settings
 from vpn.settings.plane import inbounds_of
 
@@ -60,13 +62,11 @@ def tunnel(through, port):
 
 
 @pytest.fixture
-async def house(tmp_path, snapshots):
-    class Alice:
-        async def credentials(self):
-            return [("alice", 1, True)]
+async def house(tmp_path):
+    async def arrange():
+        return snapshot().users
 
-    snapshots._users = Alice()
-    house = House(tmp_path, snapshots)
+    house = House(tmp_path, Snapshots(arrange, Egress()))
     yield house
     if house.data_plane is not None:
         await house.daemon.supervisor.stop(0)

@@ -37,7 +37,7 @@ async def test_a_change_that_is_stored_is_told_even_if_the_store_is_away_for_a_m
 
     snapshots.publish_to(publish)
     await users.add("alice", "x")
-    read, failures = store.credentials, 2
+    read, failures = store.all, 2
 
     async def sometimes():
         nonlocal failures
@@ -46,7 +46,7 @@ async def test_a_change_that_is_stored_is_told_even_if_the_store_is_away_for_a_m
             raise Unavailable("database_unreachable", "away", "wait")
         return await read()
 
-    monkeypatch.setattr(store, "credentials", sometimes)
+    monkeypatch.setattr(store, "all", sometimes)
     with pytest.raises(Unavailable):
         await users.edit("alice", enabled=False)
     await asyncio.wait_for(told.wait(), 5)

@@ -60,6 +60,12 @@ async def test_a_quota_is_set_and_booking_leaves_it_as_it_is(store):
     assert await store.quotas() == {7: Quota()}
 
 
+async def test_warnings_are_noted_and_leave_the_rest_as_it_is(store):
+    await store.book(1, [counted(7, 10, 0)])
+    await store.note_warnings({7: (HOUR, 80), 8: (HOUR, 95)})
+    assert await store.quotas() == {7: Quota(HOUR, 10, warned_at=HOUR, warned=80), 8: Quota(warned_at=HOUR, warned=95)}
+
+
 async def test_many_users_at_once_and_large_numbers(store):
     many = [counted(user, 2**60, user) for user in range(1, 1201)]
     await store.book(2**62, many)

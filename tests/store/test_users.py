@@ -127,7 +127,8 @@ async def test_removed_is_gone(store):
 async def test_what_the_data_plane_is_told(store):
     await store.add(user("alice", credential=1))
     await store.add(user("bob", credential=2, enabled=False))
-    assert sorted(await store.credentials()) == [("alice", 1, True), ("bob", 2, False)]
+    told = [(each.name, each.credential, each.enabled) for each in await store.all()]
+    assert sorted(told) == [("alice", 1, True), ("bob", 2, False)]
 
 
 LIMITS = Limits(

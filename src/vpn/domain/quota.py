@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from vpn.domain.limits import Limits, Reset
+from vpn.domain.schedule import find_zone
 
 ROLLING_DAYS = 30
 """Days that count in a rolling period, today included."""
@@ -13,11 +14,7 @@ THE_BEGINNING = date(1970, 1, 1)
 
 def zone_of(limits: Limits) -> tzinfo:
     """The time zone that a user's hours and periods are meant in; UTC where none is said."""
-    if limits.timezone in (None, "", "UTC"):
-        return UTC
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 -- it reads files, and most users do without
-
-    return ZoneInfo(str(limits.timezone))
+    return find_zone(limits.timezone or "UTC")
 
 
 def period_start(reset: Reset, now: datetime, zone: tzinfo) -> datetime:

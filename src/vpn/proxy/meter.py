@@ -103,12 +103,21 @@ class Meter:
         """Whose slot it is; 0: nobody's."""
         return self.cells[_HEADER + slot]
 
-    def assign(self, slot: int, number: int) -> None:
-        """Give a slot, in which nobody is counted any more, to a user, and count from nothing."""
+    def assign(self, slot: int, number: int, *, used: bool) -> None:
+        """Give a slot, in which nobody is counted any more, to a user; if it was used before, begin with nothing."""
         self.cells[_HEADER + slot] = 0
-        for first, length in self._lines(slot):
-            self._clear(range(first, first + length))
+        if used:
+            for first, length in self._lines(slot):
+                self._clear(range(first, first + length))
         self.cells[_HEADER + slot] = number
+
+    def totals(self, what: int, slots: int) -> list[int]:
+        """One count of the users in the first so many slots, over all workers."""
+        columns = []
+        for worker in range(self.workers):
+            first = self.count(worker, 0)
+            columns.append(self.cells[first + what : first + slots * LINE : LINE].tolist())
+        return [sum(each) for each in zip(*columns, strict=True)]
 
     def total(self, slot: int, what: int) -> int:
         """One count of a user over all workers."""

@@ -178,8 +178,7 @@ def main() -> None:
     channel, memory, metered, number = map(int, sys.argv[1:])
     counters = Counters(memory, number)
     accounts = Accounts(Meter(metered), number)
-    os.close(memory)
-    os.close(metered)
+    os.close(memory)  # but not `metered`: it stays locked until the last of us is gone (vpn.services.ledger)
     Worker(socket.socket(fileno=channel), counters, accounts).run()
 
 

@@ -8,22 +8,26 @@ from collections.abc import Awaitable, Callable
 
 from vpn.domain.egress import Egress
 from vpn.domain.errors import Unavailable
-from vpn.proxy.control import DISABLED, Snapshot, SnapshotUser
-from vpn.store.users import UserStore
+from vpn.proxy.control import Snapshot, SnapshotUser
 
 RETRY = 1.0  # seconds until a change that could not be told is told again
 
+Arrange = Callable[[], Awaitable[list[SnapshotUser]]]
 Publish = Callable[[Snapshot], Awaitable[None]]
 
 
 class Snapshots:
     """Builds snapshots and hands them to whoever serves.
 
+    Args:
+        arrange: says what workers are to know of the users as they are now.
+        egress: how connections go out.
+
     Without a data plane (the command line with no daemon running) there is nobody to tell.
     """
 
-    def __init__(self, users: UserStore, egress: Egress) -> None:
-        self._users = users
+    def __init__(self, arrange: Arrange, egress: Egress) -> None:
+        self._arrange = arrange
         self.egress = egress
         """How connections go out; a change is in force with the next `publish`."""
         self._publish: Publish | None = None
@@ -40,10 +44,7 @@ class Snapshots:
         self._version += 1
         return Snapshot(
             version=self._version,
-            users=[
-                SnapshotUser(name, credential, "" if enabled else DISABLED)
-                for name, credential, enabled in await self._users.credentials()
-            ],
+            users=await self._arrange(),
             egress=self.egress,
         )
 

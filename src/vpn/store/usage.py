@@ -7,7 +7,7 @@ again, because nobody knew whether it had succeeded, books nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -120,6 +120,16 @@ class UsageStore:
         async with self._database.begin() as connection:
             row = msgspec.structs.asdict(quota)
             await self._put(connection, quotas, [row | {"user_id": user}], change=tuple(row))
+
+    async def note_warnings(self, warned: Mapping[int, tuple[datetime, int]]) -> None:
+        """Users (by number) were warned, in the period that began then, that this percentage is reached."""
+        rows = [
+            msgspec.structs.asdict(Quota(warned_at=since, warned=percent)) | {"user_id": user}
+            for user, (since, percent) in warned.items()
+        ]
+        async with self._database.begin() as connection:
+            for start in range(0, len(rows), _CHUNK):
+                await self._put(connection, quotas, rows[start : start + _CHUNK], change=("warned_at", "warned"))
 
     async def forget(self, users: Sequence[int]) -> None:
         """Sweep away what was booked for users who are no more."""

@@ -151,12 +151,6 @@ class UserStore:
                 [{"number": number, "moment": moment} for number, moment in moments.items()],
             )
 
-    async def credentials(self) -> Sequence[tuple[str, int, bool]]:
-        """Name, credential number and whether enabled, of every user: what the data plane needs to know."""
-        async with self._database.begin() as connection:
-            rows = await connection.execute(select(users.c.name, users.c.credential, users.c.enabled))
-            return [(name, credential, enabled) for name, credential, enabled in rows]
-
 
 class _Rehearsed(Exception):
     """Ends a transaction that is not meant to be kept."""
