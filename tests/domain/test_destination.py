@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpn.domain.address import pack
-from vpn.domain.destination import parse_destination
+from vpn.domain.destination import normal_name, parse_destination
 from vpn.domain.errors import Invalid
 
 
@@ -21,6 +21,8 @@ def matches(pattern, host, port=443):
         (".example.com", ["example.com", "www.example.com", "a.b.example.com"], ["notexample.com"]),
         ("localhost", ["localhost"], ["127.0.0.1", "localhost.example"]),
         ("_srv.x-y", ["_srv.x-y"], ["srv.x-y"]),
+        ("*.*.example.com", ["a.b.example.com"], ["b.example.com", "a.b.c.example.com", "example.com"]),
+        (".Bücher.example", ["xn--bcher-kva.example", "www.xn--bcher-kva.example"], ["bcher.example"]),
         ("192.0.2.1", ["192.0.2.1"], ["192.0.2.2", "192.0.2.1.example"]),
         ("10.0.0.0/8", ["10.1.2.3"], ["11.0.0.1", "10.example"]),
         ("2001:db8::1", ["2001:db8::1", "2001:DB8:0::1"], ["2001:db8::2"]),
@@ -47,6 +49,32 @@ def test_what_a_pattern_means(pattern, meant, not_meant):
 def test_ports(pattern, host, ports):
     around = ports | {min(ports) - 1, max(ports) + 1, 0, 65535}
     assert {port for port in around if matches(pattern, host, port)} == ports
+
+
+def test_countries_are_patterns_only_where_they_can_be_told():
+    assert parse_destination("country:de", countries=True)[1:] == ("country:", "DE", 0, 65535)
+    assert parse_destination("country:FR:80-90", countries=True)[1:] == ("country:", "FR", 80, 90)
+    assert not parse_destination("country:DE", countries=True).matches("de", None, 80)
+    for text in ("country:DE", "country:DE:443"):
+        with pytest.raises(Invalid):
+            parse_destination(text)
+    for text in ("country:", "country:DEU", "country:D1", "country:ÄÖ", "country:DE:x"):
+        with pytest.raises(Invalid):
+            parse_destination(text, countries=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "normal"),
+    [
+        ("WWW.Example.COM.", "www.example.com"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("a。b", "a.b"),
+        ("ü" * 100, "ü" * 100),
+        ("", ""),
+    ],
+)
+def test_the_form_in_which_names_are_compared(host, normal):
+    assert normal_name(host) == normal
 
 
 def test_an_address_without_brackets_has_no_port():

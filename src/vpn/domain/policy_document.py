@@ -73,7 +73,7 @@ def parse_policy(values: Mapping[str, Any], where: Where = lambda key: "", *, co
 
 def dump_policy(policy: Policy) -> dict[str, Any]:
     """The document of a policy, in our own form: what `parse_policy` makes the same policy from."""
-    document: dict[str, Any] = msgspec.to_builtins(policy)
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(policy))
     return document
 
 
