@@ -1,43 +1,18 @@
 """UDP ASSOCIATE, over real sockets."""
 
 import socket
-import threading
 from contextlib import contextmanager
 
 import pytest
 
 from tests.support.plane import login, read_all, read_exactly, snapshot
+from tests.support.servers import udp_echo
 from tests.support.upstreams import go_through, route, upstream
 from vpn.domain.egress import Resolving
 from vpn.domain.inbound import Timeouts
 from vpn.protocols import datagram
 from vpn.proxy import association as module
 from vpn.proxy.association import Association
-
-
-@contextmanager
-def udp_echo(host="127.0.0.1"):
-    """Sends every datagram back; those that say "twice" come from a second port too. Yields the port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock, socket.socket(family, socket.SOCK_DGRAM) as stranger:
-        sock.bind((host, 0))
-
-        def serve():
-            while True:
-                data, client = sock.recvfrom(70_000)
-                if data == b"stop":
-                    return
-                if data == b"twice":
-                    stranger.sendto(b"injected", client)
-                sock.sendto(data, client)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield sock.getsockname()[1]
-        finally:
-            stranger.sendto(b"stop", sock.getsockname())
-            thread.join(5)
 
 
 @contextmanager

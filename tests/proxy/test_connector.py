@@ -45,7 +45,7 @@ def core():
 
 def reach(core, host, port):
     outcomes = []
-    Connector(core, host, port, outcomes.append).start()
+    Connector(core, host, port, outcomes.append, core.guard).start()
     for _ in range(500):
         if outcomes:
             break
@@ -76,7 +76,7 @@ def test_a_server_that_speaks_first_is_not_missed(core):
 
     with tcp_server(greet) as port:
         outcomes = []
-        Connector(core, "127.0.0.1", port, outcomes.append).start()
+        Connector(core, "127.0.0.1", port, outcomes.append, core.guard).start()
         assert greeted.wait(5)
         core.poller.turn(1)
         (outcome,) = outcomes
@@ -186,7 +186,7 @@ def test_of_several_failures_the_most_telling_is_reported(core):
 
 
 def test_cancelled_means_silent(core):
-    connector = Connector(core, "slow.test", 80, pytest.fail)
+    connector = Connector(core, "slow.test", 80, pytest.fail, core.guard)
     connector.start()
     connector.cancel()
     core.resolver.waiting[0]([pack("127.0.0.1")])

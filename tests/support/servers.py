@@ -156,3 +156,28 @@ def unused_port(host: str = "127.0.0.1") -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def udp_echo(host: str = "127.0.0.1") -> Iterator[int]:
+    """Sends every datagram back; those that say "twice" come from a second port too. Yields the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock, socket.socket(family, socket.SOCK_DGRAM) as stranger:
+        sock.bind((host, 0))
+
+        def serve() -> None:
+            while True:
+                data, client = sock.recvfrom(70_000)
+                if data == b"stop":
+                    return
+                if data == b"twice":
+                    stranger.sendto(b"injected", client)
+                sock.sendto(data, client)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            stranger.sendto(b"stop", sock.getsockname())
+            thread.join(5)

@@ -62,6 +62,11 @@ class Decision(msgspec.Struct, frozen=True):
     rule: Rule | None
 
     @property
+    def reason(self) -> str:
+        """Why not, as a short stable code: ``blocked_by_rule``, or ``not_allowed`` by the default."""
+        return "not_allowed" if self.rule is None else "blocked_by_rule"
+
+    @property
     def why(self) -> str:
         """One sentence for people."""
         verb = "allows" if self.allowed else "blocks"

@@ -39,6 +39,9 @@ class Session(msgspec.Struct, gc=False):
     upstream: str = ""
     """The parent proxy it went through; empty: none."""
 
+    rule: str = ""
+    """Which rule decided, e.g. ``groups.staff.rules.0``, or ``default``; empty: none was asked."""
+
     def end(self, status: Status, reason: str, now: float) -> None:
         """It is over; `now` in seconds since the epoch."""
         self.status = status

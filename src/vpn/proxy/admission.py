@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from vpn.domain.acl import request_for
 from vpn.domain.session import Session
+from vpn.protocols.events import Associate, Bind, Connect, Forward
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
+from vpn.proxy.judge import Guard, Judge
 
 
-def refused(core: Core, client: Client, session: Session) -> str:
-    """Why the session's user may not have what the client asks for, e.g. ``too_many_devices``; empty: it may.
+def admit(
+    core: Core, client: Client, session: Session, step: Connect | Forward | Bind | Associate
+) -> tuple[str, Guard]:
+    """Why the session's user may not have this, e.g. ``too_many_devices`` or ``blocked_by_rule``; empty: he may, as
+    far as can be told without the destination's addresses, which the guard is to be asked about.
 
-    From then on the client's connection counts as the user's.
+    The client's connection counts as the user's from then on.
     """
-    return client.become(core.account(session.user), session.source_host, core.poller.now)
+    why = client.become(core.account(session.user), session.source_host, core.poller.now)
+    if isinstance(step, Associate):  # every datagram is judged by itself
+        return why, core.guard
+    session.host, session.port = step.host, step.port
+    if not why and isinstance(step, Bind):
+        why = core.outgoing.direct_refused(step.host, step.port, session.user)
+    return (why, core.guard) if why else _judge(core, client, session)
+
+
+def _judge(core: Core, client: Client, session: Session) -> tuple[str, Guard]:
+    """What the rules say."""
+    pool = core.pool(session.user)
+    request = request_for(session.host, session.port, udp=False, source=client.address, now=session.started)
+    decision = pool.foresee(request)
+    if decision is None:
+        return "", Judge(core, pool, request, session)
+    session.rule = decision.name
+    return "" if decision.allowed else decision.reason, core.guard

@@ -14,7 +14,11 @@ import select
 import socket
 import time
 from functools import partial
+from typing import Any
 
+import msgspec
+
+from vpn.domain.acl import Decision, Request, request_for
 from vpn.domain.address import pack, unpack
 from vpn.domain.session import Session, Status
 from vpn.protocols import datagram
@@ -22,7 +26,6 @@ from vpn.protocols.errors import ProtocolError
 from vpn.protocols.events import Associate, Bound
 from vpn.protocols.socks_address import IPV4
 from vpn.proxy.client import Client
-from vpn.proxy.connector import forbidden
 from vpn.proxy.core import Core
 from vpn.proxy.poller import HANGUP, READ
 from vpn.proxy.stream import DONTWAIT, Stream
@@ -50,7 +53,7 @@ class Association:
         "_outward",
         "_port",
         "_relay",
-        "_rules",
+        "_ruling",
         "_source",
         "_targets",
         "_waiting",
@@ -70,7 +73,7 @@ class Association:
         self._port = request.port
         self._client: tuple[str, int] | tuple[str, int, int, int] | None = None
         self._outward: dict[int, socket.SocketType] = {}
-        self._rules = core.outgoing.egress
+        self._ruling = (core.outgoing.egress, core.ruling)
         self._targets: dict[bytes, tuple[socket.SocketType, Address] | None] = {}
         self._headers: dict[Address, bytes] = {}
         self._waiting = 0
@@ -127,8 +130,8 @@ class Association:
     def _on_client(self, mask: int) -> None:
         core = self._core
         buffer, view = core.buffer, core.view
-        if self._rules is not core.outgoing.egress:  # what was allowed may be so no more
-            self._rules = core.outgoing.egress
+        if self._ruling != (core.outgoing.egress, core.ruling):  # what was allowed may be so no more
+            self._ruling = (core.outgoing.egress, core.ruling)
             self._targets.clear()
         account = self.client.account
         for _ in range(_BATCH):
@@ -176,16 +179,22 @@ class Association:
             told = datagram.unpack(header)
         except ProtocolError:
             return None
-        target = self._allowed(header[4:8], told.port)
+        target = self._allowed(request_for(told.host, told.port, udp=True, **self._asks()), header[4:8])
         if len(self._targets) >= _MOST_PEERS:
             del self._targets[next(iter(self._targets))]
         self._targets[header] = target
         return target
 
-    def _allowed(self, packed: bytes, port: int) -> tuple[socket.SocketType, Address] | None:
-        """The socket and address for this destination, unless it is forbidden."""
-        host = unpack(packed)
-        if self._refused(host, port, forbidden(self._core, packed)):
+    def _asks(self) -> dict[str, Any]:
+        """Who asks, and when."""
+        return {"source": self.client.address, "now": time.time()}
+
+    def _allowed(self, request: Request, packed: bytes) -> tuple[socket.SocketType, Address] | None:
+        """The socket and address for this destination, which may have been named, unless it is forbidden."""
+        host, port = unpack(packed), request.port
+        request = msgspec.structs.replace(request, packed=packed)
+        why = self._core.guard.forbids(packed) or _reason(self._core.pool(self.session.user).decide(request))
+        if self._refused(host, port, why):
             return None
         family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
         try:
@@ -221,23 +230,26 @@ class Association:
             return
         payload = bytes(data[told.payload :])
         packed = pack(told.host)
+        request = request_for(told.host, told.port, udp=True, **self._asks())
         if packed is not None:
-            self._send(payload, [packed], told.port)
-        elif self._waiting < _MOST_WAITING and not self._refused(told.host, told.port):
+            self._send(payload, [packed], request)
+            return
+        foreseen = _reason(self._core.pool(self.session.user).foresee(request))
+        if self._waiting < _MOST_WAITING and not self._refused(told.host, told.port, foreseen):
             self._waiting += 1
-            self._core.resolver.resolve(told.host, partial(self._resolved, payload, told.port))
+            self._core.resolver.resolve(told.host, partial(self._resolved, payload, request))
 
-    def _resolved(self, payload: bytes, port: int, addresses: list[bytes]) -> None:
+    def _resolved(self, payload: bytes, request: Request, addresses: list[bytes]) -> None:
         self._waiting -= 1
         if not self.session.ended:
             # There is no telling whether a family works; the one that the client came by is the best guess.
             ours = 16 if self._relay.family == socket.AF_INET6 else 4
-            self._send(payload, sorted(addresses, key=lambda address: len(address) != ours), port)
+            self._send(payload, sorted(addresses, key=lambda address: len(address) != ours), request)
 
-    def _send(self, payload: bytes, addresses: list[bytes], port: int) -> None:
+    def _send(self, payload: bytes, addresses: list[bytes], request: Request) -> None:
         """To the first of these addresses that may be reached, and can be."""
         for packed in addresses:
-            target = self._allowed(packed, port)
+            target = self._allowed(request, packed)
             if target is None:
                 continue
             try:
@@ -289,6 +301,10 @@ class Association:
             self._core.poller.close(sock)
         self._core.poller.close(self._control)
         self._core.end(self)
+
+
+def _reason(decision: Decision | None) -> str:
+    return "" if decision is None or decision.allowed else decision.reason
 
 
 def _socket(family: int) -> socket.SocketType:

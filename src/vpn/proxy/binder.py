@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from vpn.domain.address import pack
 from vpn.protocols.events import Bind, Bound, Connected, Refusal
-from vpn.proxy.connector import Reached, Unreached, forbidden
+from vpn.proxy.connector import Reached, Unreached
 from vpn.proxy.core import Core
+from vpn.proxy.judge import Guard
 from vpn.proxy.poller import EDGE, READ, WRITE
 
 _BACKLOG = 8
@@ -23,7 +24,7 @@ class Binder:
 
     Args:
         request: names the expected peer, by address or name; 0.0.0.0 or :: for anybody.
-        user: whose request it is.
+        guard: says which addresses are forbidden.
         local: the address to listen on: the one that the client reached us by.
         bound: called with the listening address.
         accepted: called with the peer's connection, and where it came from.
@@ -35,19 +36,19 @@ class Binder:
         "_anybody",
         "_bound",
         "_core",
+        "_guard",
         "_local",
         "_peers",
         "_refused",
         "_request",
         "_sock",
-        "_user",
     )
 
     def __init__(
         self,
         core: Core,
         request: Bind,
-        user: str,
+        guard: Guard,
         local: str,
         bound: Callable[[Bound], None],
         accepted: Callable[[Reached, Connected], None],
@@ -55,7 +56,7 @@ class Binder:
     ) -> None:
         self._core = core
         self._request = request
-        self._user = user
+        self._guard = guard
         self._local = local
         self._bound: Callable[[Bound], None] | None = bound
         self._accepted = accepted
@@ -66,13 +67,9 @@ class Binder:
 
     def start(self) -> None:
         """Begin; `bound` or `refused` may be called before this returns."""
-        host, port = self._request.host, self._request.port
-        refused = self._core.outgoing.direct_refused(host, port, self._user)
-        packed = pack(host)
-        if refused:
-            self._refused(Unreached(Refusal.NOT_ALLOWED, refused))
-        elif packed is None:
-            self._core.resolver.resolve(host, self._listen)
+        packed = pack(self._request.host)
+        if packed is None:
+            self._core.resolver.resolve(self._request.host, self._listen)
         else:
             self._anybody = not any(packed)
             self._listen([] if self._anybody else [packed])
@@ -96,7 +93,7 @@ class Binder:
         if not peers and not self._anybody:
             self._refused(Unreached(Refusal.NAME_NOT_FOUND, ""))
             return
-        why = [forbidden(self._core, peer) for peer in peers]
+        why = [self._guard.forbids(peer) for peer in peers]
         if peers and all(why):
             self._refused(Unreached(Refusal.NOT_ALLOWED, why[0]))
             return
@@ -144,7 +141,7 @@ class Binder:
 
     def _expected(self, packed: bytes) -> bool:
         if self._anybody:
-            return not forbidden(self._core, packed)
+            return not self._guard.forbids(packed)
         return packed in self._peers
 
     def _welcome(self, peer: socket.SocketType, address: str) -> None:

@@ -14,11 +14,13 @@ class Client:
         nobody: the account of a client who has not said who it is.
     """
 
-    __slots__ = ("_source", "account", "entry")
+    __slots__ = ("_source", "account", "address", "entry")
 
     def __init__(self, entry: Entry, nobody: Account) -> None:
         self.entry = entry
         self.account = nobody
+        self.address = b""
+        """Where it comes from, in 4 or 16 bytes, once it is somebody."""
         self._source = 0  # none: no place is held in the account
 
     def become(self, account: Account, host: str, now: float) -> str:
@@ -34,6 +36,7 @@ class Client:
         if not why:
             self._give_back()
             self.account = account
+            self.address = packed or b""
             self._source = source
         return why
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vpn.domain.address import pack, special_kind, unpack
+from vpn.domain.address import pack, unpack
 from vpn.protocols.events import Refusal
+from vpn.proxy.judge import Guard
 from vpn.proxy.poller import EDGE, HANGUP, READ, WRITE, Timer
 
 if TYPE_CHECKING:
@@ -43,14 +44,6 @@ def interleaved(addresses: list[bytes]) -> list[bytes]:
     second = [address for address in addresses if len(address) != len(addresses[0])]
     turns = zip_longest(first, second)
     return [address for turn in turns for address in turn if address is not None]
-
-
-def forbidden(core: Core, packed: bytes) -> str:
-    """Why nobody may reach this address, e.g. ``private_destination``; empty: it is open."""
-    if core.outgoing.private_destinations:
-        return ""
-    kind = special_kind(packed)
-    return f"{kind}_destination".replace("-", "_") if kind else ""
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -81,15 +74,13 @@ class Connector:
     """One try to reach one destination. It is made, started, and calls `done` once unless cancelled.
 
     Args:
-        guarded: whether the destination guard applies. It does not to upstreams, which the operator named.
+        guard: says which addresses are forbidden.
     """
 
-    __slots__ = ("_attempts", "_core", "_done", "_failure", "_guarded", "_host", "_port", "_todo", "_wake")
+    __slots__ = ("_attempts", "_core", "_done", "_failure", "_guard", "_host", "_port", "_todo", "_wake")
 
-    def __init__(
-        self, core: Core, host: str, port: int, done: Callable[[Outcome], None], *, guarded: bool = True
-    ) -> None:
-        self._guarded = guarded
+    def __init__(self, core: Core, host: str, port: int, done: Callable[[Outcome], None], guard: Guard) -> None:
+        self._guard = guard
         self._core = core
         self._host = host
         self._port = port
@@ -104,7 +95,7 @@ class Connector:
         packed = pack(self._host)
         if packed is None:
             self._core.resolver.resolve(self._host, self._resolved)
-        elif self._guarded and (why := forbidden(self._core, packed)):
+        elif why := self._guard.forbids(packed):
             self._finish(Unreached(Refusal.NOT_ALLOWED, why))
         elif not self._attempt(unpack(packed)):
             self._finish(self._failure)
@@ -120,7 +111,7 @@ class Connector:
         if not addresses:
             self._finish(Unreached(Refusal.NAME_NOT_FOUND, ""))
             return
-        why = [forbidden(self._core, address) if self._guarded else "" for address in addresses]
+        why = [self._guard.forbids(address) for address in addresses]
         addresses = [address for address, kind in zip(addresses, why, strict=True) if not kind]
         if not addresses:
             self._finish(Unreached(Refusal.NOT_ALLOWED, why[0]))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from vpn.domain.acl import CompiledPolicy, Pool
+from vpn.domain.policy import ALLOW_ALL
 from vpn.domain.session import Session
 from vpn.proxy.accounts import Account, Accounts
 from vpn.proxy.background import Background
@@ -14,11 +17,15 @@ from vpn.proxy.client import Client
 from vpn.proxy.control import Log, Report, Snapshot, Verify
 from vpn.proxy.credentials import Credentials
 from vpn.proxy.entry import Entry
+from vpn.proxy.judge import Guard
 from vpn.proxy.outgoing import Outgoing
 from vpn.proxy.pipes import Pipes
-from vpn.proxy.poller import Poller
+from vpn.proxy.poller import Poller, Timer
 from vpn.proxy.resolver import Resolver
+from vpn.proxy.revision import revise
 
+CLOCK = 60.0  # seconds between two looks at the clock on the wall, where rules have hours
+SOON = 0.01  # seconds, so that the moment has come when the timer rings
 SWEEP = 0.5  # seconds between two looks at who has been too slow
 CROWD = 500  # connections whose leaving is worth some tidying
 TIDY = 1.0  # seconds after that, when their sessions have been reported
@@ -64,6 +71,11 @@ class Core:
         self.nobody = accounts.of("", self.credentials.user)
         """Who a client is before it has said so."""
         self.outgoing = Outgoing(self)
+        self.guard = Guard(self)
+        self.policy = CompiledPolicy(ALLOW_ALL)
+        self.ruling: object = object()
+        """Another one when what is allowed may have changed."""
+        self._turn: Timer | None = None
         self.connections: set[Connection] = set()
         self.pipes = Pipes()
         self.background = Background(poller)
@@ -105,10 +117,34 @@ class Core:
             if user and (why := self._why_cut(user, connection.client.entry)):
                 connection.cut(why)
         self.accounts.amend(snapshot.users, self.credentials.user)
+        self._rule_anew()  # users may be in other groups
 
     def account(self, name: str) -> Account:
         """How a user stands in this worker."""
         return self.accounts.of(name, self.credentials.user)
+
+    def pool(self, name: str) -> Pool:
+        """The rules that count for a user."""
+        user = self.credentials.user(name)
+        return self.policy.pool(name, user.groups if user is not None else ())
+
+    def set_policy(self, policy: CompiledPolicy) -> None:
+        """Decide by these rules from now on, and close what they forbid."""
+        self.policy = policy
+        self._rule_anew()
+
+    def _rule_anew(self) -> None:
+        """What is allowed may have changed: by new rules, or by the hour."""
+        self.ruling = object()
+        revise(self)
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        now = time.time()
+        change = self.policy.next_change(now)
+        if change != float("inf"):
+            # The clock on the wall may be set meanwhile.
+            self._turn = self.poller.call_later(min(max(change - now, 0) + SOON, CLOCK), self._rule_anew)
 
     def budget(self, account: Account) -> int:
         """Bytes that a user may move until this is asked again; 0: none, and all connections of the user are cut."""

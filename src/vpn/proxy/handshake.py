@@ -30,7 +30,7 @@ from vpn.protocols.events import (
     Send,
 )
 from vpn.protocols.reader import Reader
-from vpn.proxy.admission import refused
+from vpn.proxy.admission import admit
 from vpn.proxy.association import Association
 from vpn.proxy.binder import Binder
 from vpn.proxy.client import Client
@@ -60,6 +60,7 @@ class Handshake:
         "_connect_to",
         "_core",
         "_first",
+        "_guard",
         "_kept",
         "_layered",
         "_parser",
@@ -95,6 +96,7 @@ class Handshake:
         self._reader = Reader()
         self._parser: Parser | None = None
         self._pending: Pending | None = None
+        self._guard = core.guard
         self._connect_to: Connect | Forward | None = None
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
         self._layered = layered(stream) is not None  # nor does TLS tell of what it holds
@@ -228,8 +230,7 @@ class Handshake:
         if isinstance(step, Accept):
             self._accept()
             return None
-        self.session.host, self.session.port = step.host, step.port
-        why = refused(self._core, self.client, self.session)
+        why, self._guard = admit(self._core, self.client, self.session, step)
         if why:
             return self._not_allowed(why)
         match step:
@@ -281,14 +282,15 @@ class Handshake:
         self._wait(self.client.entry.timeouts.connect)
         if self._kept is not None:
             kept, self._kept = self._kept, None
-            if isinstance(step, Forward) and kept.reaches(step.host, step.port, self.session.user):
+            known = not self._guard.looks_at_addresses  # else addresses are judged, and it may be another one now
+            if known and isinstance(step, Forward) and kept.reaches(step.host, step.port, self.session.user):
                 reached = kept.take()
                 self.session.address = reached.address
                 self.session.upstream = kept.upstream
                 self._exchange(step, reached, kept=True)
                 return
             kept.close()
-        self._pending = self._core.outgoing.connect(step.host, step.port, self.session, self._connected)
+        self._pending = self._core.outgoing.connect(step.host, step.port, self.session, self._connected, self._guard)
 
     def _connected(self, outcome: Outcome) -> None:
         if not isinstance(outcome, Reached):
@@ -336,8 +338,8 @@ class Handshake:
     def _bind(self, step: Bind) -> None:
         self._wait(self.client.entry.timeouts.bind)
         local = self._stream.getsockname()[0]
-        user = self.session.user
-        self._pending = binder = Binder(self._core, step, user, local, self._advance, self._accepted, self._unreached)
+        reports = (self._advance, self._accepted, self._unreached)
+        self._pending = binder = Binder(self._core, step, self._guard, local, *reports)
         binder.start()
 
     def _accept(self) -> None:

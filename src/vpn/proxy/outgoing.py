@@ -14,6 +14,7 @@ from vpn.domain.user import canonical
 from vpn.protocols.events import Refusal
 from vpn.proxy.connector import Connector, Outcome, Reached, Unreached
 from vpn.proxy.control import UpstreamReport
+from vpn.proxy.judge import Guard
 
 if TYPE_CHECKING:
     from vpn.proxy.core import Core
@@ -65,13 +66,15 @@ class Outgoing:
             self._probing = True
             self.core.poller.call_later(egress.probe_interval, self._probe)
 
-    def connect(self, host: str, port: int, session: Session, done: Callable[[Outcome], None]) -> Connector | Trial:
+    def connect(
+        self, host: str, port: int, session: Session, done: Callable[[Outcome], None], guard: Guard
+    ) -> Connector | Trial:
         """Begin to connect; `done` is called once, perhaps before this returns, unless it is cancelled."""
         if not self._routes:
-            connector = Connector(self.core, host, port, done)
+            connector = Connector(self.core, host, port, done, guard)
             connector.start()
             return connector
-        trial = Trial(self, host, port, session, done)
+        trial = Trial(self, host, port, session, done, guard)
         trial.start()
         return trial
 
@@ -153,9 +156,16 @@ class Trial:
     """One connection, by the first of several upstreams that does it; `done` is called once unless cancelled."""
 
     def __init__(
-        self, outgoing: Outgoing, host: str, port: int, session: Session, done: Callable[[Outcome], None]
+        self,
+        outgoing: Outgoing,
+        host: str,
+        port: int,
+        session: Session,
+        done: Callable[[Outcome], None],
+        guard: Guard,
     ) -> None:
         self._outgoing = outgoing
+        self._guard = guard
         self._host = host
         self._port = port
         self._session = session
@@ -184,9 +194,9 @@ class Trial:
             self._finished(Unreached(Refusal.FAILED, "upstream_removed"))
             return
         if way is None:
-            pending = Connector(self._outgoing.core, self._host, self._port, self._finished)
+            pending = Connector(self._outgoing.core, self._host, self._port, self._finished, self._guard)
         else:
-            pending = Dial(way, self._host, self._port, self._finished)
+            pending = Dial(way, self._host, self._port, self._finished, self._guard)
         self._pending = pending
         pending.start()
 

@@ -18,8 +18,9 @@ from vpn.protocols import http1_client, socks5_client
 from vpn.protocols.errors import ProtocolError, UpstreamError
 from vpn.protocols.events import Refusal, Send
 from vpn.protocols.reader import Reader
-from vpn.proxy.connector import Connector, Outcome, Reached, Unreached, forbidden
+from vpn.proxy.connector import Connector, Outcome, Reached, Unreached
 from vpn.proxy.core import Core
+from vpn.proxy.judge import Guard, Open
 from vpn.proxy.poller import Timer
 from vpn.proxy.pool import Pool
 from vpn.proxy.stream import DONTWAIT, Stream
@@ -191,9 +192,9 @@ class Approach:
         self._timer = self._core.poller.call_later(PATIENCE, self._give_up)
         host, port = self._way.upstream.address
         if self._way.via is not None:
-            self._begin(Dial(self._way.via, host, port, self._connected))
+            self._begin(Dial(self._way.via, host, port, self._connected, Open(self._core)))
         else:
-            self._begin(Connector(self._core, host, port, self._connected, guarded=False))
+            self._begin(Connector(self._core, host, port, self._connected, Open(self._core)))
 
     def cancel(self) -> None:
         """Forget it; `done` is not called."""
@@ -261,9 +262,10 @@ class Dial:
     An outcome whose detail begins with ``upstream_`` is the upstream's failure, any other the destination's.
     """
 
-    def __init__(self, way: Way, host: str, port: int, done: Callable[[Outcome], None]) -> None:
+    def __init__(self, way: Way, host: str, port: int, done: Callable[[Outcome], None], guard: Guard) -> None:
         self._way = way
         self._core = way.core
+        self._guard = guard
         self._host = host
         self._port = port
         self._done: Callable[[Outcome], None] | None = done
@@ -275,7 +277,7 @@ class Dial:
         packed = pack(self._host)
         if packed is not None:
             self._judged([packed])
-        elif self._way.upstream.resolve == "here":
+        elif self._way.upstream.resolve == "here" or self._guard.looks_at_addresses:
             self._core.resolver.resolve(self._host, self._judged)
         else:
             self._approach()
@@ -296,7 +298,7 @@ class Dial:
         if not addresses:
             self._finish(Unreached(Refusal.NAME_NOT_FOUND, ""))
             return
-        why = [forbidden(self._core, address) for address in addresses]
+        why = [self._guard.forbids(address) for address in addresses]
         if all(why):
             self._finish(Unreached(Refusal.NOT_ALLOWED, why[0]))
             return

@@ -1,0 +1,70 @@
+"""Which addresses may be connected to: by the destination guard, and by the rules where they look at addresses.
+
+A request is judged by name first (vpn.proxy.admission). What that leaves open is decided here, for each address
+that the name resolves to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vpn.domain.acl import Pool, Request
+from vpn.domain.address import special_kind
+from vpn.domain.session import Session
+
+if TYPE_CHECKING:
+    from vpn.proxy.core import Core
+
+
+class Guard:
+    """Keeps everybody from addresses that are not public, unless the settings allow them."""
+
+    __slots__ = ("_core",)
+
+    looks_at_addresses = False
+    """Whether a name has to be resolved here, even where an upstream would do it."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def forbids(self, packed: bytes) -> str:
+        """Why nobody may reach this address, e.g. ``private_destination``; empty: it is open."""
+        if self._core.outgoing.private_destinations:
+            return ""
+        kind = special_kind(packed)
+        return f"{kind}_destination".replace("-", "_") if kind else ""
+
+
+class Judge(Guard):
+    """Applies the guard and a user's rules to the addresses of one request, and notes which rule decided."""
+
+    __slots__ = ("_pool", "_request", "_session")
+
+    looks_at_addresses = True
+
+    def __init__(self, core: Core, pool: Pool, request: Request, session: Session) -> None:
+        super().__init__(core)
+        self._pool = pool
+        self._request = request
+        self._session = session
+
+    def forbids(self, packed: bytes) -> str:
+        """Why this user may not reach this address: the guard's reason, ``blocked_by_rule`` or ``not_allowed``."""
+        why = super().forbids(packed)
+        if why:
+            return why
+        decision = self._pool.decide(msgspec.structs.replace(self._request, packed=packed))
+        self._session.rule = decision.name
+        return "" if decision.allowed else decision.reason
+
+
+class Open(Guard):
+    """Forbids nothing: for upstreams, which the operator named."""
+
+    __slots__ = ()
+
+    def forbids(self, packed: bytes) -> str:
+        """Nothing."""
+        return ""

@@ -1,0 +1,109 @@
+"""Other rules, and the sessions that are live when they come; by real clients."""
+
+import socket
+import time
+
+from tests.support.clients import ASSOCIATE, CONNECT, ask, connect, read_reply, socks5, socks_address
+from tests.support.plane import login, read_exactly, running_plane, snapshot
+from tests.support.servers import echo, tcp_server, udp_echo
+from vpn.domain.acl import CompiledPolicy
+from vpn.domain.policy_document import parse_policy
+from vpn.proxy.control import SnapshotUser
+
+
+def rules(plane, *rules, default="allow", user="alice"):
+    policy = CompiledPolicy(parse_policy({"default": default, "users": {user: {"rules": list(rules)}}}))
+    plane.do(lambda: plane.core.set_policy(policy) or True)
+
+
+def test_what_is_forbidden_now_is_closed_and_the_rest_goes_on():
+    with (
+        running_plane() as plane,
+        tcp_server(echo) as bad,
+        tcp_server(echo) as good,
+        plane.tunnel(bad),
+        plane.tunnel(good) as goes_on,
+        plane.tunnel(bad, "bob") as bobs,
+    ):
+        rules(plane, {"action": "block", "destinations": ["127.0.0.0/8"], "ports": [bad]})
+        session = plane.ended()[0]
+        assert (session.port, session.reason, session.rule) == (bad, "policy_changed", "users.alice.rules.0")
+        for client in (goes_on, bobs):
+            client.sendall(b"still here")
+            assert read_exactly(client, 10) == b"still here"
+
+
+def test_many_sessions_are_all_looked_at():
+    with running_plane() as plane, tcp_server(echo) as port:
+        clients = [plane.tunnel(port) for _ in range(450)]
+        rules(plane, {"action": "block", "destinations": ["*"]})
+        assert {session.reason for session in plane.ended(450)} == {"policy_changed"}
+        for client in clients:
+            client.close()
+
+
+def test_a_name_that_was_connected_to_is_judged_by_its_address():
+    with running_plane() as plane, tcp_server(echo) as port, plane.tunnel(port, host="localhost"):
+        rules(plane, {"action": "block", "destinations": ["127.0.0.0/8", "::1"]})
+        assert plane.ended()[0].reason == "policy_changed"
+
+
+def test_another_group_means_other_rules():
+    policy = CompiledPolicy(
+        parse_policy(
+            {"default": "allow", "groups": {"guests": {"rules": [{"action": "block", "destinations": ["*"]}]}}}
+        )
+    )
+    with running_plane() as plane, tcp_server(echo) as port:
+        plane.do(lambda: plane.core.set_policy(policy) or True)
+        with plane.tunnel(port):
+            made = snapshot(2)
+            guest = SnapshotUser("alice", 1, groups=("guests",))
+            plane.do(lambda: plane.core.apply(type(made)(2, [guest], made.egress)) or True)
+            assert plane.ended()[0].rule == "groups.guests.rules.0"
+
+
+def test_when_the_hour_has_come_sessions_are_closed(monkeypatch):
+    now = time.time()
+    monkeypatch.setattr("vpn.proxy.core.CLOCK", 0.05)
+    with running_plane() as plane, tcp_server(echo) as port:
+        soon = time.gmtime(now - 3600)
+        hours = f"{soon.tm_hour:02}:00-{soon.tm_hour:02}:01"  # long past
+        rules(plane, {"action": "block", "destinations": ["*"], "hours": [hours]})
+        with plane.tunnel(port):
+            clock = time.time
+            today = now - now % 86400
+            monkeypatch.setattr(time, "time", lambda: today + soon.tm_hour * 3600 + 1 + clock() % 1)
+            assert plane.ended()[0].reason == "policy_changed"
+
+
+def test_datagrams_of_a_live_association_are_judged_anew():
+    with running_plane(open_to=("127.0.0.0/8",)) as plane, udp_echo() as port, connect(plane.port) as control:
+        code, relay = ask(control, ASSOCIATE, "0.0.0.0", 0)
+        assert code == 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            datagram = b"\0\0\0" + socks_address("127.0.0.1", port)
+            client.sendto(datagram + b"1", relay)
+            assert client.recv(100).endswith(b"1")
+            rules(plane, {"action": "block", "destinations": ["127.0.0.1"], "protocols": "udp"}, user="anonymous")
+            client.sendto(datagram + b"2", relay)
+            plane.until(lambda: any("blocked_by_rule" in str(log.fields) for log in plane.logs))
+            rules(plane, user="anonymous")
+            client.sendto(datagram + b"3", relay)
+            assert client.recv(100).endswith(b"3")
+
+
+def test_a_rule_refuses_and_the_session_names_it():
+    with running_plane() as plane, tcp_server(echo) as port:
+        rules(plane, {"action": "block", "destinations": ["localhost"], "description": "no"})
+        with plane.connect() as client:
+            login(client)
+            client.sendall(socks5(CONNECT, "LOCALHOST.", port))
+            assert read_reply(client)[0] == 2
+        session = plane.ended()[0]
+        assert (session.status, session.reason, session.rule) == (
+            "rejected_by_acl",
+            "blocked_by_rule",
+            "users.alice.rules.0",
+        )
