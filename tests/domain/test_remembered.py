@@ -40,10 +40,27 @@ def test_memory_is_bounded_and_the_oldest_goes_first():
         remembered.remember("alice", str(number), 7, True, 0.0)
     assert remembered.recall("alice", "0", 7, 0.0) is None
     assert remembered.recall("alice", "1", 7, 0.0) is True
-    assert len(remembered._verdicts) == CAPACITY
+    assert len(remembered._accepted) == CAPACITY
+
+
+def test_no_storm_of_wrong_passwords_drives_out_a_right_one():
+    remembered = memory()
+    remembered.remember("alice", "right", 7, True, 0.0)
+    for number in range(CAPACITY + 1):
+        remembered.remember("alice", str(number), 7, False, 0.0)
+    assert remembered.recall("alice", "right", 7, 0.0) is True
+    assert remembered.recall("alice", "0", 7, 0.0) is None
+
+
+def test_a_newer_verdict_replaces_an_older_one():
+    remembered = memory()
+    remembered.remember("alice", "x", 7, True, 0.0)
+    remembered.remember("alice", "x", 8, False, 0.0)
+    assert remembered.recall("alice", "x", 7, 0.0) is None
+    assert remembered.recall("alice", "x", 8, 0.0) is False
 
 
 def test_the_password_is_not_kept():
     remembered = memory()
     remembered.remember("alice", "correct horse", 7, True, 0.0)
-    assert "horse" not in repr(remembered._verdicts)
+    assert "horse" not in repr((remembered._accepted, remembered._refused))

@@ -11,38 +11,45 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 LIFETIME = 300.0  # seconds
-CAPACITY = 4096  # verdicts; the oldest goes first
+CAPACITY = 4096  # verdicts of each kind; the oldest goes first
 
 
 class _Verdict(NamedTuple):
     credential: int
-    accepted: bool
     until: float
 
 
 class Remembered:
-    """A bounded memory of verdicts. `now` is any clock in seconds that does not go back."""
+    """A bounded memory of verdicts. `now` is any clock in seconds that does not go back.
 
-    __slots__ = ("_key", "_verdicts")
+    Right passwords and wrong ones are kept apart, so that no storm of wrong ones drives out the right ones.
+    """
+
+    __slots__ = ("_accepted", "_key", "_refused")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._verdicts: dict[bytes, _Verdict] = {}
+        self._accepted: dict[bytes, _Verdict] = {}
+        self._refused: dict[bytes, _Verdict] = {}
 
     def recall(self, user: str, password: str, credential: int, now: float) -> bool | None:
         """The verdict on this password under this credential number; None if there is none."""
-        verdict = self._verdicts.get(self._digest(user, password))
-        if verdict is None or verdict.credential != credential or verdict.until < now:
-            return None
-        return verdict.accepted
+        digest = self._digest(user, password)
+        for accepted, verdicts in ((True, self._accepted), (False, self._refused)):
+            verdict = verdicts.get(digest)
+            if verdict is not None and verdict.credential == credential and verdict.until >= now:
+                return accepted
+        return None
 
     def remember(self, user: str, password: str, credential: int, accepted: bool, now: float) -> None:
         """Keep a verdict for five minutes."""
         digest = self._digest(user, password)
-        self._verdicts.pop(digest, None)
-        if len(self._verdicts) >= CAPACITY:
-            del self._verdicts[next(iter(self._verdicts))]
-        self._verdicts[digest] = _Verdict(credential, accepted, now + LIFETIME)
+        self._accepted.pop(digest, None)
+        self._refused.pop(digest, None)
+        verdicts = self._accepted if accepted else self._refused
+        if len(verdicts) >= CAPACITY:
+            del verdicts[next(iter(verdicts))]
+        verdicts[digest] = _Verdict(credential, now + LIFETIME)
 
     def _digest(self, user: str, password: str) -> bytes:
         text = f"{user}\0{password}".encode(errors="replace")
