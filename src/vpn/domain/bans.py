@@ -58,22 +58,24 @@ class BanRules(msgspec.Struct, frozen=True, kw_only=True):
     max_ban_time: float = 86400.0
     """The longest a ban gets, and how long after it a subject counts as one that was banned before."""
 
-    def trusts(self, source: str) -> bool:
-        """Whether a source, as `source_subject` makes it, lies in a trusted network."""
-        packed = pack(source.partition("/")[0])
+    def trusts(self, host: str) -> bool:
+        """Whether an address, or the first one of a /64, lies in a trusted network."""
+        packed = _pack(host.partition("/")[0])
         return packed is not None and any_holds(self.trusted, packed)
 
 
 def source_subject(host: str) -> str:
     """What counts as one source: an IPv4 address, or the /64 of an IPv6 one, as its holder may use all of that."""
-    if ":" not in host:
-        return host
-    packed = pack(host.partition("%")[0])
+    packed = _pack(host) if ":" in host else None
     if packed is None:
         return host
-    if packed.startswith(_MAPPED):
-        return unpack(packed[12:])
-    return f"{unpack(packed[:8] + bytes(8))}/64"
+    return unpack(packed) if len(packed) == 4 else f"{unpack(packed[:8] + bytes(8))}/64"
+
+
+def _pack(host: str) -> bytes | None:
+    """The bytes of an address; of the IPv4 one where it is one within IPv6."""
+    packed = pack(host.partition("%")[0])
+    return packed[12:] if packed is not None and packed.startswith(_MAPPED) else packed
 
 
 def user_subject(name: str) -> str:
