@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from vpn.domain.address import Endpoint
+from vpn.settings.bans import BansSettings
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.values import AbsolutePath, Listen, Section
 
@@ -48,6 +49,7 @@ class Settings(Section):
 
     data_dir: AbsolutePath = Field(description="Where the database, the keys and the API's socket lie.")
     proxy: ProxySettings = ProxySettings()
+    bans: BansSettings = BansSettings()
     api: APISettings = APISettings()
     database: DatabaseSettings = DatabaseSettings()
     process: ProcessSettings = ProcessSettings()
