@@ -74,6 +74,8 @@ def test_a_user_is_neither_slowed_nor_banned_where_the_password_was_right():
     assert failures.delay("elsewhere", "alice", 1.0) > 0
     assert failures.record("home", "alice", 1.0) == [], "nor do typing errors at home count against the name"
     assert failures.count("source", "home", 1.0) == 1
+    (ban,) = failures.record("elsewhere", "alice", 1.0)
+    assert (ban.kind, ban.exempt) == ("user", ("home",))
 
 
 def test_a_right_password_does_not_undo_failures():

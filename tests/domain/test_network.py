@@ -9,6 +9,11 @@ from vpn.domain.errors import Invalid
 from vpn.domain.network import any_holds, parse_network, parse_networks
 
 
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "192.0.2.1/32", "0.0.0.0/0", "2001:db8::/33", "::1/128", "::/0"])
+def test_a_network_is_written_as_it_is_read(text):
+    assert str(parse_network(text)) == text
+
+
 def packed(text):
     address = pack(text)
     assert address is not None

@@ -7,6 +7,7 @@ address may try many names, and one name may be tried from many addresses. Both 
 from __future__ import annotations
 
 import re
+from array import array
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -40,6 +41,8 @@ class Ban(msgspec.Struct, frozen=True, kw_only=True):
     """How many led to it; 0: a person wanted it."""
     created_at: datetime
     until: datetime
+    exempt: tuple[str, ...] = ()
+    """Sources that it does not hold for: where a banned user is familiar."""
 
 
 class BanRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +63,7 @@ class BanRules(msgspec.Struct, frozen=True, kw_only=True):
 
     def trusts(self, host: str) -> bool:
         """Whether an address, or the first one of a /64, lies in a trusted network."""
-        packed = _pack(host.partition("/")[0])
-        return packed is not None and any_holds(self.trusted, packed)
+        return lies_in(self.trusted, host.partition("/")[0])
 
 
 def source_subject(host: str) -> str:
@@ -70,6 +72,12 @@ def source_subject(host: str) -> str:
     if packed is None:
         return host
     return unpack(packed) if len(packed) == 4 else f"{unpack(packed[:8] + bytes(8))}/64"
+
+
+def lies_in(networks: tuple[Network, ...], host: str) -> bool:
+    """Whether an address lies in one of these networks."""
+    packed = _pack(host)
+    return packed is not None and any_holds(networks, packed)
 
 
 def _pack(host: str) -> bytes | None:
@@ -118,7 +126,7 @@ class _Record:
     __slots__ = ("banned_until", "bans", "times")
 
     def __init__(self) -> None:
-        self.times: list[float] = []
+        self.times = array("d")  # of the failures since the last ban, the oldest first
         self.bans = 0
         self.banned_until = 0.0
 
@@ -171,13 +179,14 @@ class Failures:
         if len(records) >= MOST_SUBJECTS:
             del records[next(iter(records))]
         records[subject] = record
-        record.times = [time for time in record.times if time > now - rules.window] + [now]
+        record.times = array("d", (time for time in record.times if time > now - rules.window))
+        record.times.append(now)
         if len(record.times) < rules.ban_after:
             return None
         if now - record.banned_until > rules.max_ban_time:
             record.bans = 0
         seconds = min(rules.ban_time * 2 ** min(record.bans, 30), rules.max_ban_time)
-        failures, record.times = len(record.times), []
+        failures, record.times = len(record.times), array("d")
         record.bans += 1
         record.banned_until = now + seconds
         return Ban(
@@ -187,4 +196,5 @@ class Failures:
             failures=failures,
             created_at=datetime.fromtimestamp(now, UTC),
             until=datetime.fromtimestamp(now + seconds, UTC),
+            exempt=tuple(self.familiar.sources(subject, now)) if kind == "user" else (),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from vpn.domain.address import pack
+from vpn.domain.address import pack, unpack
 from vpn.domain.errors import Invalid
 
 
@@ -15,6 +15,10 @@ class Network(NamedTuple):
     prefix: int
     shift: int
     bits: int
+
+    def __str__(self) -> str:
+        """What `parse_network` reads as the same network."""
+        return f"{unpack((self.prefix << self.shift).to_bytes(self.bits // 8, 'big'))}/{self.bits - self.shift}"
 
     def holds(self, packed: bytes) -> bool:
         """Whether these 4 or 16 address bytes lie within."""

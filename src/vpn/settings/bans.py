@@ -19,9 +19,9 @@ class BansSettings(Section):
         ["127.0.0.0/8", "::1/128"], description="Networks whose failures are not counted, and which are never banned."
     )
     slow_after: int = Field(
-        5, ge=1, le=10_000, description="Failures of an address, or at a name, from which on answers come late."
+        5, ge=1, le=1000, description="Failures of an address, or at a name, from which on answers come late."
     )
-    ban_after: int = Field(20, ge=1, le=10_000, description="Failures of an address, or at a name, that make a ban.")
+    ban_after: int = Field(20, ge=1, le=1000, description="Failures of an address, or at a name, that make a ban.")
     window: Seconds = Field(600, description="Seconds that a failure counts.")
     ban_time: Seconds = Field(300, description="Seconds of a first ban; each further one is twice as long.")
     max_ban_time: Seconds = Field(86400, description="The most seconds of a ban.")

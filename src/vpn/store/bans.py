@@ -24,7 +24,7 @@ class BanStore:
         """Every ban, those that have ended meanwhile included."""
         async with self._database.begin() as connection:
             rows = await connection.execute(select(bans))
-            return [Ban(**row) for row in rows.mappings()]
+            return [Ban(**{**row, "exempt": tuple(row["exempt"])}) for row in rows.mappings()]
 
     async def write(self, kept: Collection[Ban], removed: Collection[Subject] = ()) -> None:
         """Store these bans, in the place of earlier ones of the same subjects, and remove those of others."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -167,4 +168,5 @@ bans = Table(
     Column("failures", Integer, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("until", UTCDateTime, nullable=False),
+    Column("exempt", JSON, nullable=False),
 )

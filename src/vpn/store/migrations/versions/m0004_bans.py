@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("exempt", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("kind", "subject", name="pk_bans"),
     )
 
