@@ -32,8 +32,10 @@ from vpn.domain.errors import DomainError, Unavailable
 from vpn.domain.inbound import Inbound
 from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
+from vpn.proxy.worker_process import Daemon
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
+from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane, bind_all, check_files, port_trouble
 from vpn.services.enforcement import Enforcement
 from vpn.services.ledger import Ledger
@@ -41,8 +43,10 @@ from vpn.services.session_log import log_sessions
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import Admission, UserService
+from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
 from vpn.settings.plane import egress_of, inbounds_of
+from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.facts import FactStore
 from vpn.store.groups import GroupStore
@@ -79,6 +83,7 @@ class House(NamedTuple):
     enforcement: Enforcement
     data_plane: DataPlane
     status: StatusService
+    bans: BanService
 
 
 class _Opened(NamedTuple):
@@ -142,14 +147,12 @@ async def _serve(
     _handle_signals(stop)
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
         async with _build(settings, directory, reread) as house:
-            authentication = Authentication(house.user_store)
+            authentication = Authentication(house.user_store, house.bans)
             meter = await house.ledger.open(settings.proxy.workers, await house.enforcement.find_zones())
             supervisor = Supervisor(
                 bound,
                 settings.proxy.workers,
-                verify=authentication.verify,
-                on_sessions=log_sessions,
-                log=structlog.get_logger("proxy"),
+                Daemon(authentication.verify, house.bans.hear, log_sessions, structlog.get_logger("proxy")),
                 max_connections=settings.proxy.max_connections,
                 meter=meter,
             )
@@ -160,6 +163,7 @@ async def _serve(
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
             enforcing: asyncio.Task[None] | None = None
             try:
+                await house.bans.start(supervisor.ban)
                 await _start(supervisor, house)
                 enforcing = asyncio.create_task(house.enforcement.run(house.snapshots.publish))
                 _reload_on_hangup(house.data_plane)
@@ -179,6 +183,7 @@ async def _serve(
                     await server.stop()
                 authentication.close()
                 await _finish(enforcing, house)
+                await house.bans.close()
                 directory.api_socket.unlink(missing_ok=True)
             log.info("stopped")
 
@@ -200,7 +205,9 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         enforcement = Enforcement(user_store, GroupStore(database), usage, ledger, clock)
         snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
         users = UserService(user_store, snapshots, clock)
-        data_plane = DataPlane(settings, snapshots, reread)
+        bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
+        await bans.load()
+        data_plane = DataPlane(settings, snapshots, bans, reread)
         status = StatusService(user_store, data_plane.inbounds)
         app = create_app(
             users=users,
@@ -209,7 +216,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             data_plane=data_plane,
             token=directory.read_token(),
         )
-        yield House(app, users, user_store, facts, snapshots, ledger, enforcement, data_plane, status)
+        yield House(app, users, user_store, facts, snapshots, ledger, enforcement, data_plane, status, bans)
     finally:
         await database.close()
 

@@ -13,13 +13,16 @@ from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
 from vpn.services.access import links_for
+from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
 from vpn.services.ledger import Ledger
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
+from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
+from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
 from vpn.store.usage import UsageStore
@@ -39,11 +42,13 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     enforcement = Enforcement(store, GroupStore(database), usage, Ledger(tmp_path / "meter", usage, clock), clock)
     snapshots = Snapshots(enforcement.arrange, Egress())
     settings = Settings(data_dir=tmp_path)
+    bans = BanService(BanStore(database), ban_rules_of(settings.bans), partial(datetime.now, UTC))
+    await bans.load()
     yield create_app(
         users=UserService(store, snapshots, clock),
         links_for=partial(links_for, inbounds),
         status=StatusService(store, lambda: inbounds),
-        data_plane=DataPlane(settings, snapshots, lambda: settings),
+        data_plane=DataPlane(settings, snapshots, bans, lambda: settings),
         token=TOKEN,
     )
     await database.close()

@@ -18,13 +18,16 @@ TO_WORKER = [
     control.Snapshot(1, [USER], EGRESS),
     control.Listen([control.Listening(3, 1, Inbound("main", "mixed", Endpoint("::1", 1)))], 10, 2.5),
     control.Verdict(1, True, 2**62),
+    control.Bans(["192.0.2.1", "2001:db8::/64"], {"alice": ["192.0.2.2"], "bob": []}),
     control.Drain(1.5),
 ]
 TO_DAEMON = [
     control.Ready(),
     control.Listens(),
     control.Applied(7),
-    control.Verify(1, "alice", "s3cret"),
+    control.Refuses(),
+    control.Verify(1, "alice", "s3cret", "192.0.2.1"),
+    control.Attempts([control.Attempt("alice", "192.0.2.1", 3)], [control.Attempt("bob", "::1")]),
     control.Report(1, 2, 3, 4, [Session("id", "main", "::1", 1, 0.5)]),
     control.Log("info", "event", {"a": 1, "b": "x"}),
 ]

@@ -1,17 +1,20 @@
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from vpn.domain.bans import BanRules
 from vpn.domain.egress import Egress
 from vpn.proxy.control import Snapshot, SnapshotUser
+from vpn.services.bans import BanService
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
 from vpn.services.snapshots import Snapshots
 from vpn.services.users import UserService
+from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
 from vpn.store.usage import UsageStore
@@ -49,6 +52,36 @@ def enforcement(store: UserStore, group_store: GroupStore, database: Database, l
 @pytest.fixture
 def snapshots(enforcement: Enforcement) -> Snapshots:
     return Snapshots(enforcement.arrange, Egress())
+
+
+class Clock:
+    """A present moment that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+RULES = BanRules(slow_after=3, ban_after=5, window=100, ban_time=10, max_ban_time=40)
+
+
+@pytest.fixture
+async def bans(database: Database, clock: Clock) -> AsyncIterator[BanService]:
+    service = BanService(BanStore(database), RULES, clock)
+    await service.load()
+    yield service
+    await service.close()
 
 
 @pytest.fixture

@@ -21,17 +21,19 @@ pytestmark = pytest.mark.anyio
 class House:
     """A data plane whose settings the test changes."""
 
-    def __init__(self, tmp_path, snapshots):
+    def __init__(self, tmp_path, snapshots, bans):
         self.tmp_path = tmp_path
         self.wanted = {}
-        self.reread = lambda: Settings(data_dir=tmp_path, proxy=self.wanted)
+        self.bans = bans
+        self.ban_settings = {}
+        self.reread = lambda: Settings(data_dir=tmp_path, proxy=self.wanted, bans=self.ban_settings)
         self.data_plane = None
         self.snapshots = snapshots
 
     async def start(self, **proxy):
         self.wanted = {"workers": 2, **proxy}
         settings = self.reread()
-        self.data_plane = DataPlane(settings, self.snapshots, self.reread)
+        self.data_plane = DataPlane(settings, self.snapshots, self.bans, self.reread)
         self.daemon = Daemon(2, bind_all(inbounds_of(settings.proxy), 2), settings.proxy.max_connections)
         self.snapshots.publish_to(self.daemon.supervisor.publish)
         await self.daemon.supervisor.start(snapshot())
@@ -62,11 +64,11 @@ def tunnel(through, port):
 
 
 @pytest.fixture
-async def house(tmp_path):
+async def house(tmp_path, bans):
     async def arrange():
         return snapshot().users
 
-    house = House(tmp_path, Snapshots(arrange, Egress()))
+    house = House(tmp_path, Snapshots(arrange, Egress()), bans)
     yield house
     if house.data_plane is not None:
         await house.daemon.supervisor.stop(0)
@@ -146,10 +148,23 @@ async def test_what_waits_for_a_restart_is_named(house):
     assert done.restart_needed == ["proxy.workers"]
 
 
-async def test_without_a_daemon_there_is_nothing_to_reload(tmp_path, snapshots):
+async def test_who_is_trusted_and_how_bans_are_made_changes_too(house):
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    await house.bans.add("192.0.2.1", seconds=60)
+    house.ban_settings = {"trusted": ["192.0.2.0/24"], "ban_after": 2}
+    done = await house.reload(**OPEN, listen="127.0.0.1:0")
+    assert done.restart_needed == []
+    assert not house.bans.refuses("192.0.2.1", "alice")
+    for _ in range(2):
+        house.bans.failed("192.0.2.1", "alice")
+        house.bans.failed("198.51.100.1", "alice")
+    assert [ban.subject for ban in house.bans.page(page=1, page_size=9)[0]] == ["198.51.100.1", "alice"]
+
+
+async def test_without_a_daemon_there_is_nothing_to_reload(tmp_path, snapshots, bans):
     settings = Settings(data_dir=tmp_path)
     with pytest.raises(Unavailable, match="no daemon is running"):
-        await DataPlane(settings, snapshots, lambda: settings).reload()
+        await DataPlane(settings, snapshots, bans, lambda: settings).reload()
 
 
 @pytest.mark.parametrize("limit", [{"max_connections": 5}, {"inbounds": {"main": {"max_connections": 5}}}])

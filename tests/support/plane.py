@@ -15,7 +15,7 @@ from vpn.domain.inbound import Inbound, Timeouts
 from vpn.domain.session import Session
 from vpn.proxy import limits
 from vpn.proxy.accounts import Accounts
-from vpn.proxy.control import Log, Message, Snapshot, SnapshotUser, Verdict, Verify
+from vpn.proxy.control import Attempts, Log, Message, Snapshot, SnapshotUser, Verdict, Verify
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.listener import Listener, open_socket
@@ -49,6 +49,7 @@ class Plane:
         self.errors: list[Exception] = []
         self.logs: list[Log] = []
         self.verified: list[Verify] = []
+        self.attempts: list[Attempts] = []
         self.sessions: list[Session] = []
         self.poller = Poller(self.errors.append)
         self._metered = os.memfd_create("meter")
@@ -91,6 +92,8 @@ class Plane:
     def _receive(self, message: Message) -> None:
         if isinstance(message, Log):
             self.logs.append(message)
+        elif isinstance(message, Attempts):
+            self.attempts.append(message)
         elif isinstance(message, Verify):
             self.verified.append(message)
             verdict = Verdict(message.id, message.password == PASSWORD, 1)

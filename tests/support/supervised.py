@@ -8,6 +8,7 @@ import socket
 from tests.support.plane import PASSWORD, login, read_exactly
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
+from vpn.proxy import worker_process
 from vpn.proxy.binding import bind
 from vpn.proxy.supervisor import Supervisor
 
@@ -28,16 +29,15 @@ class Daemon:
         self.port = self.bound[0].inbound.listen.port
         self.log = Log()
         self.sessions = []
+        self.attempts = []
         self.supervisor = Supervisor(
             self.bound,
             workers,
-            verify=self.verify,
-            on_sessions=self.sessions.extend,
-            log=self.log,
+            worker_process.Daemon(self.verify, self.attempts.append, self.sessions.extend, self.log),
             max_connections=max_connections,
         )
 
-    async def verify(self, user, password):
+    async def verify(self, user, password, source):
         return await self.answer(user, password)
 
     async def answer(self, user, password):

@@ -228,14 +228,13 @@ class Arrivals:
     def _secure(
         self, sock: socket.SocketType, session: Session, client: Client, early: bytes, *, registered: bool
     ) -> None:
+        if self._core.bans.source_banned(session.source_host):
+            self._turn_away(sock, session, client, "source_banned")
+            return
         if self._certificates is not None:
-            if (
-                self._certificates.context is None
-            ):  # the files were well when the daemon looked at them, and are not now
-                session.end("failed", "no_certificate", time.time())
-                self._core.poller.close(sock)
-                client.leave()
-                self._core.book(session)
+            if self._certificates.context is None:
+                # The files were well when the daemon looked at them, and are not now.
+                self._turn_away(sock, session, client, "no_certificate")
                 return
             Securing(self._core, sock, session, client, self._certificates, early).begin(registered=registered)
             return
@@ -244,6 +243,12 @@ class Arrivals:
             handshake.take_over(early)
         else:
             handshake.start()
+
+    def _turn_away(self, sock: socket.SocketType, session: Session, client: Client, reason: str) -> None:
+        session.end("failed", reason, time.time())
+        self._core.poller.close(sock)
+        client.leave()
+        self._core.book(session)
 
     def _complain(self, error: Invalid) -> None:
         self._core.log("error", "a certificate cannot be used", reason=error.message, hint=error.hint)

@@ -92,6 +92,17 @@ class Verdict(Message, frozen=True):
     credential: int
 
 
+class Bans(Message, frozen=True):
+    """Turn away these, and no others."""
+
+    sources: list[str] = []
+    """As vpn.domain.bans.source_subject makes them."""
+    users: dict[str, list[str]] = {}
+    """By names as they are compared: the sources from which each may come all the same."""
+    trusted: list[str] = []
+    """Networks from which every user may."""
+
+
 class Drain(Message, frozen=True):
     """Accept nothing more, let sessions end, close what is left after `seconds`, report, and exit."""
 
@@ -109,6 +120,10 @@ class Listens(Message, frozen=True):
     """The worker does what a later `Listen` says. One for each, in their order."""
 
 
+class Refuses(Message, frozen=True):
+    """The worker turns away whom a `Bans` names. One for each, in their order."""
+
+
 class Applied(Message, frozen=True):
     """The worker works from this snapshot, and has cut what it forbids."""
 
@@ -121,6 +136,23 @@ class Verify(Message, frozen=True):
     id: int
     user: str
     password: str
+    source: str
+    """The address that the client comes from."""
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody gave a password."""
+
+    user: str
+    source: str
+    times: int = 1
+
+
+class Attempts(Message, frozen=True):
+    """Passwords that the worker judged by what it remembers; of the right ones, only the first in a while."""
+
+    failed: list[Attempt]
+    succeeded: list[Attempt]
 
 
 class UpstreamReport(msgspec.Struct, frozen=True):
@@ -160,5 +192,5 @@ class Log(Message, frozen=True):
     fields: dict[str, Any]
 
 
-ToWorker = Snapshot | Listen | Verdict | Drain
-ToDaemon = Ready | Listens | Applied | Verify | Report | Log
+ToWorker = Snapshot | Listen | Verdict | Bans | Drain
+ToDaemon = Ready | Listens | Refuses | Applied | Verify | Attempts | Report | Log

@@ -13,8 +13,9 @@ from vpn.domain.policy import ALLOW_ALL
 from vpn.domain.session import Session
 from vpn.proxy.accounts import Account, Accounts
 from vpn.proxy.background import Background
+from vpn.proxy.bans import Bans
 from vpn.proxy.client import Client
-from vpn.proxy.control import Log, Report, Snapshot, Verify
+from vpn.proxy.control import Attempts, Log, Report, Snapshot, Verify
 from vpn.proxy.credentials import Credentials
 from vpn.proxy.entry import Entry
 from vpn.proxy.judge import Guard
@@ -63,10 +64,13 @@ class Core:
         accounts: counts the users, here and in the other workers.
     """
 
-    def __init__(self, poller: Poller, send: Callable[[Verify | Log | Report], None], accounts: Accounts) -> None:
+    def __init__(
+        self, poller: Poller, send: Callable[[Verify | Attempts | Log | Report], None], accounts: Accounts
+    ) -> None:
         self.poller = poller
         self.resolver = Resolver(poller)
-        self.credentials = Credentials(send)
+        self.bans = Bans(poller, send)
+        self.credentials = Credentials(send, self.bans.tried)
         self.accounts = accounts
         self.nobody = accounts.of("", self.credentials.user)
         """Who a client is before it has said so."""

@@ -18,6 +18,8 @@ from vpn.proxy.control import DISABLED, SnapshotUser, Verdict, Verify
 MOST_WAITING = 1024  # clients whose password is with the daemon; more are turned away
 
 Answer = Callable[[bool], None]
+Tried = Callable[[str, str, bool], None]
+"""User, source address, and whether the password was right."""
 
 
 class Credentials:
@@ -25,10 +27,12 @@ class Credentials:
 
     Args:
         ask: sends a message to the daemon.
+        tried: told of passwords that are judged without asking.
     """
 
-    def __init__(self, ask: Callable[[Verify], None]) -> None:
+    def __init__(self, ask: Callable[[Verify], None], tried: Tried) -> None:
         self._ask = ask
+        self._tried = tried
         self._users: dict[str, SnapshotUser] = {}
         self._remembered = Remembered(secrets.token_bytes(32))
         self._numbers = count(1)
@@ -51,19 +55,23 @@ class Credentials:
         user = self._users.get(canonical(name))
         return user is not None and not user.blocked
 
-    def check(self, name: str, password: str, now: float, answer: Answer) -> bool | None:
-        """The verdict, if it is known; else None, and `answer` is called with it later."""
+    def check(self, name: str, password: str, source: str, now: float, answer: Answer) -> bool | None:
+        """The verdict, if it is known; else None, and `answer` is called with it later.
+
+        `source` is the address that the client comes from.
+        """
         user = self._users.get(canonical(name))
         if user is not None:
             verdict = self._remembered.recall(name, password, user.credential, now)
             if verdict is not None:
+                self._tried(name, source, verdict)
                 return verdict and user.blocked != DISABLED
         # A name that nobody bears is asked about as well: the time an answer takes tells no names.
         if len(self._waiting) >= MOST_WAITING:
             return False
         number = next(self._numbers)
         self._waiting[number] = (name, password, answer)
-        self._ask(Verify(number, name, password))
+        self._ask(Verify(number, name, password, source))
         return None
 
     def settle(self, verdict: Verdict, now: float) -> None:

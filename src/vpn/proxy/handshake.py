@@ -250,9 +250,13 @@ class Handshake:
             raise BlockingIOError
 
     def _authenticate(self, step: Authenticate) -> bool | None:
-        core = self._core
+        core, source = self._core, self.session.source_host
+        banned = core.bans.user_banned(step.user, source)
+        self.session.reason = "user_banned" if banned else ""  # unless HTTP's client tries another name
+        if banned:
+            return False
         verdict = core.credentials.check(
-            step.user, step.password, core.poller.now, partial(self._authenticated, step.user)
+            step.user, step.password, source, core.poller.now, partial(self._authenticated, step.user)
         )
         if verdict:
             self.session.user = step.user
@@ -384,7 +388,7 @@ class Handshake:
         """Send the reply that the error carries, and say farewell."""
         if self.session.status == "active":
             self.session.status = "failed"
-            self.session.reason = error.reason
+            self.session.reason = self.session.reason or error.reason
         if not error.reply:
             self._close(self.session.status, self.session.reason)
             return

@@ -108,8 +108,10 @@ class Listener:
     def _welcome(self, sock: socket.SocketType, host: str, port: int) -> None:
         core, entry = self._core, self.entry
         session = Session(core.next_session_id(), self._name, host, port, time.time())
-        if not entry.take_place():
-            session.end("failed", "too_many_connections", session.started)
+        # Behind a load balancer it is not yet known who comes: `Arrivals` asks when it is.
+        banned = self._arrivals is None and core.bans.source_banned(host)
+        if banned or not entry.take_place():
+            session.end("failed", "source_banned" if banned else "too_many_connections", session.started)
             core.book(session)
             sock.close()
             return

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 import msgspec
 
-from vpn.domain.session import Session
 from vpn.proxy import limits
 from vpn.proxy.binding import Bound
-from vpn.proxy.control import Snapshot, UpstreamReport
+from vpn.proxy.control import Bans, Snapshot, UpstreamReport
 from vpn.proxy.meter import Meter, prepare
-from vpn.proxy.worker_process import Logger, Surroundings, WorkerProcess, WorkerStatus
+from vpn.proxy.worker_process import Daemon, Surroundings, WorkerProcess, WorkerStatus
 
 READY_TIMEOUT = 10.0  # seconds new workers have until they listen
 APPLY_TIMEOUT = 2.0  # seconds that a change waits for slow workers
@@ -36,9 +35,7 @@ class Supervisor:
         bound: the inbounds with their sockets, which stay open here so that a worker started again gets
             the same ones and no connection queued on them is lost.
         workers: how many.
-        verify: answers whether a password is a user's, and for which credential number.
-        on_sessions: takes the sessions that ended.
-        log: a structured logger.
+        daemon: whom workers turn to.
         max_connections: clients at once, over all inbounds and workers; 0: no limit.
         meter: descriptor of a file prepared by vpn.proxy.meter, the supervisor's from now on; None: what users
             move is forgotten with the process.
@@ -48,10 +45,8 @@ class Supervisor:
         self,
         bound: Sequence[Bound],
         workers: int,
+        daemon: Daemon,
         *,
-        verify: Callable[[str, str], Awaitable[tuple[bool, int]]],
-        on_sessions: Callable[[list[Session]], None],
-        log: Logger,
         max_connections: int = 0,
         meter: int | None = None,
     ) -> None:
@@ -64,9 +59,7 @@ class Supervisor:
         """What users have moved."""
         self._surroundings = Surroundings(
             [],
-            verify,
-            on_sessions,
-            log,
+            daemon,
             self._memory,
             self._counters,
             self._metered,
@@ -101,7 +94,14 @@ class Supervisor:
                 wait.cancel()
             if late:
                 event = "workers are slow to apply a change"
-                self._surroundings.log.log(30, event, workers=len(late), version=snapshot.version)
+                self._surroundings.daemon.log.log(30, event, workers=len(late), version=snapshot.version)
+
+    async def ban(self, bans: Bans) -> None:
+        """Let all workers turn away these and no others, and return when they do, or two seconds have passed."""
+        self._surroundings.bans = bans
+        waits = [worker.ban(bans) for worker in self._workers if worker.alive]
+        if waits:
+            await asyncio.wait(waits, timeout=APPLY_TIMEOUT)
 
     @property
     def bound(self) -> list[Bound]:

@@ -20,7 +20,20 @@ import msgspec
 
 from vpn.proxy.accounts import Accounts
 from vpn.proxy.channel import Channel
-from vpn.proxy.control import Applied, Drain, Listen, Listens, Log, Ready, Report, Snapshot, ToWorker, Verdict
+from vpn.proxy.control import (
+    Applied,
+    Bans,
+    Drain,
+    Listen,
+    Listens,
+    Log,
+    Ready,
+    Refuses,
+    Report,
+    Snapshot,
+    ToWorker,
+    Verdict,
+)
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.limits import EVERYTHING, Counters
@@ -69,6 +82,9 @@ class Worker:
                 self._begin()
             case Verdict():
                 self._core.credentials.settle(message, self._poller.now)
+            case Bans():
+                self._core.bans.replace(message)
+                self._channel.send(Refuses())
             case Listen():
                 if self._serving:
                     self._listen(message)

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
 
 import msgspec
@@ -19,11 +19,14 @@ from vpn.proxy.binding import Bound
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import (
     Applied,
+    Attempts,
+    Bans,
     Drain,
     Listen,
     Listens,
     Log,
     Ready,
+    Refuses,
     Report,
     Snapshot,
     SnapshotUser,
@@ -50,14 +53,26 @@ class Logger(Protocol):
 
 
 @dataclass
+class Daemon:
+    """Whom workers turn to."""
+
+    verify: Callable[[str, str, str], Awaitable[tuple[bool, int]]]
+    """Answers whether a password is a user's, and for which credential number; the third argument is the address
+    that the client comes from."""
+    on_attempts: Callable[[Attempts], None]
+    """Takes what workers judged by themselves."""
+    on_sessions: Callable[[list[Session]], None]
+    """Takes the sessions that ended."""
+    log: Logger
+
+
+@dataclass
 class Surroundings:
     """What all workers of a daemon are given, and whom they turn to."""
 
     bound: list[Bound]
     """The inbounds with their sockets, which stay open here: a worker started again gets the same ones."""
-    verify: Callable[[str, str], Awaitable[tuple[bool, int]]]
-    on_sessions: Callable[[list[Session]], None]
-    log: Logger
+    daemon: Daemon
     memory: int
     """The descriptor of the workers' counters (vpn.proxy.limits)."""
     counters: Counters
@@ -67,6 +82,7 @@ class Surroundings:
     max_connections: int = 0
     snapshot: Snapshot | None = None
     """The newest one; there is one before the first worker starts."""
+    bans: Bans = field(default_factory=Bans)
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -95,6 +111,7 @@ class WorkerProcess:
         self._ready = asyncio.Event()
         self._applying: dict[int, asyncio.Future[None]] = {}
         self._listen_waits: list[asyncio.Future[None]] = []
+        self._ban_waits: list[asyncio.Future[None]] = []
         self._known: set[int] = set()
         self._verifying: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
@@ -132,6 +149,14 @@ class WorkerProcess:
         self._channel.send(self._listening(drain), [each.sockets[self._number].fileno() for each in fresh])
         done = asyncio.get_running_loop().create_future()
         self._listen_waits.append(done)
+        return done
+
+    def ban(self, bans: Bans) -> asyncio.Future[None]:
+        """Tell the process whom to turn away; the future is done when it does, or is gone."""
+        assert self._channel is not None
+        self._channel.send(bans)
+        done = asyncio.get_running_loop().create_future()
+        self._ban_waits.append(done)
         return done
 
     def _listening(self, drain: float) -> Listen:
@@ -190,6 +215,7 @@ class WorkerProcess:
         # First, while the channel is empty: descriptors cannot wait for room in it, as the snapshot can.
         self._known = {each.number for each in bound}
         channel.send(self._listening(0), [each.sockets[self._number].fileno() for each in bound])
+        self.ban(self._surroundings.bans)
         assert self._surroundings.snapshot is not None
         channel.send(self._surroundings.snapshot)
 
@@ -203,7 +229,7 @@ class WorkerProcess:
             self._bury()
             if self._stopping.is_set():
                 return
-            self._surroundings.log.log(40, "worker died", worker=self._number, code=code)
+            self._surroundings.daemon.log.log(40, "worker died", worker=self._number, code=code)
             lived = time.monotonic() - began
             backoff = 0.0 if lived > LONGEST_BACKOFF else min(max(0.1, backoff * 2), LONGEST_BACKOFF)
             await self._restart(backoff)
@@ -217,7 +243,7 @@ class WorkerProcess:
             try:
                 await self._spawn()
             except OSError as error:
-                self._surroundings.log.log(40, "worker cannot be started", worker=self._number, error=str(error))
+                self._surroundings.daemon.log.log(40, "worker cannot be started", worker=self._number, error=str(error))
                 self._kill()
                 self._hung_up()
                 await self._sleep(LONGEST_BACKOFF)
@@ -243,11 +269,11 @@ class WorkerProcess:
         )
         self.report = _NOTHING
         self._ready.clear()
-        for wait in (*self._applying.values(), *self._listen_waits):
-            if not wait.done():
-                wait.set_result(None)
+        for wait in (*self._applying.values(), *self._listen_waits, *self._ban_waits):
+            _finish(wait)
         self._applying.clear()
         self._listen_waits.clear()
+        self._ban_waits.clear()
         self._surroundings.counters.clear(self._number)
         self._surroundings.meter.clear(self._number, max((user.slot for user in self._users()), default=0) + 1)
 
@@ -279,33 +305,43 @@ class WorkerProcess:
                 task = asyncio.create_task(self._verify(message, self._channel))
                 self._verifying.add(task)
                 task.add_done_callback(self._verifying.discard)
+            case Attempts():
+                self._surroundings.daemon.on_attempts(message)
             case Report():
                 self.report = message
                 if message.ended:
-                    self._surroundings.on_sessions(message.ended)
+                    self._surroundings.daemon.on_sessions(message.ended)
             case Applied():
-                applied = self._applying.pop(message.version, None)
-                if applied is not None and not applied.done():
-                    applied.set_result(None)
+                _finish(self._applying.pop(message.version, None))
             case Ready():
                 self._ready.set()
             case Listens():
-                wait = self._listen_waits.pop(0)
-                if not wait.done():
-                    wait.set_result(None)
+                _finish(self._listen_waits.pop(0))
+            case Refuses():
+                _finish(self._ban_waits.pop(0))
             case Log():
                 levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-                self._surroundings.log.log(levels[message.level], message.event, worker=self._number, **message.fields)
+                self._surroundings.daemon.log.log(
+                    levels[message.level], message.event, worker=self._number, **message.fields
+                )
             case _:
                 assert_never(message)
 
     async def _verify(self, question: Verify, channel: Channel[ToDaemon]) -> None:
         """Answer on the channel that the question came by: a process started since has other questions."""
         try:
-            accepted, credential = await self._surroundings.verify(question.user, question.password)
+            accepted, credential = await self._surroundings.daemon.verify(
+                question.user, question.password, question.source
+            )
         except Exception as error:
             # Whatever it was (a database that is away, mostly), the client must not wait for ever.
-            self._surroundings.log.log(40, "a password could not be verified", error=repr(error))
+            self._surroundings.daemon.log.log(40, "a password could not be verified", error=repr(error))
             accepted, credential = False, 0
         if channel is self._channel:
             channel.send(Verdict(question.id, accepted, credential))
+
+
+def _finish(wait: asyncio.Future[None] | None) -> None:
+    """What was waited for has come; who waited may have given up."""
+    if wait is not None and not wait.done():
+        wait.set_result(None)

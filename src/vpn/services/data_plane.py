@@ -18,7 +18,9 @@ from vpn.domain.inbound import Inbound
 from vpn.proxy.binding import Bound, bind
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.tls import client_context, server_context
+from vpn.services.bans import BanService
 from vpn.services.snapshots import Snapshots
+from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
 from vpn.settings.plane import egress_of, inbounds_of, setting_of
 from vpn.settings.proxy import ProxySettings
@@ -43,12 +45,16 @@ class DataPlane:
     Args:
         settings: those in force.
         snapshots: told how connections go out.
+        bans: told by which rules to work.
         reread: reads the settings anew.
     """
 
-    def __init__(self, settings: Settings, snapshots: Snapshots, reread: Callable[[], Settings]) -> None:
+    def __init__(
+        self, settings: Settings, snapshots: Snapshots, bans: BanService, reread: Callable[[], Settings]
+    ) -> None:
         self._settings = settings
         self._snapshots = snapshots
+        self._bans = bans
         self._reread = reread
         self._supervisor: Supervisor | None = None
         self._order = asyncio.Lock()
@@ -81,10 +87,12 @@ class DataPlane:
             after = {inbound.name: inbound for inbound in inbounds_of(proxy)}
             bound = _rebind(supervisor.bound, list(after.values()), self._settings.proxy.workers)
             waiting = _restart_needed(self._settings, settings)
+            workers = self._settings.proxy.workers
             self._settings = self._settings.model_copy(
-                update={"proxy": proxy.model_copy(update={"workers": self._settings.proxy.workers})}
+                update={"proxy": proxy.model_copy(update={"workers": workers}), "bans": settings.bans}
             )
             await supervisor.listen(bound, max_connections=proxy.max_connections, drain=proxy.drain_timeout)
+            await self._bans.configure(ban_rules_of(settings.bans))
             self._snapshots.egress = egress_of(proxy)
             await self._snapshots.publish()
             return Reloaded(
