@@ -214,6 +214,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
             status=status,
             data_plane=data_plane,
+            bans=bans,
             token=directory.read_token(),
         )
         yield House(app, users, user_store, facts, snapshots, ledger, enforcement, data_plane, status, bans)

@@ -49,6 +49,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         links_for=partial(links_for, inbounds),
         status=StatusService(store, lambda: inbounds),
         data_plane=DataPlane(settings, snapshots, bans, lambda: settings),
+        bans=bans,
         token=TOKEN,
     )
     await database.close()

@@ -147,3 +147,38 @@ async def test_openapi_documents_every_operation(call):
                 assert "401" in operation["responses"]
     examples = [name for name, schema in document["components"]["schemas"].items() if "example" in json.dumps(schema)]
     assert {"NewUser", "UserChanges", "UserView", "UserAccess", "Error", "InboundView"} <= set(examples)
+
+
+async def test_a_bans_life(call):
+    status, ban = await call("POST", "/api/bans", {"subject": "2001:db8::5", "duration": "1h", "reason": "spam"})
+    assert status == 201
+    shown = {"kind": "source", "subject": "2001:db8::/64", "reason": "spam", "failures": 0, "exempt": []}
+    assert ban.items() >= shown.items()
+    status, page = await call("GET", "/api/bans?page=1&page_size=10")
+    assert (status, page["data"], page["total"], page["total_pages"]) == (200, [ban], 1, 1)
+    assert await call("DELETE", "/api/bans/2001%3Adb8%3A%3A%2F64") == (204, None)
+    assert (await call("DELETE", "/api/bans/2001:db8::5"))[0] == 404
+    await call("POST", "/api/bans", {"subject": "192.0.2.1", "kind": "user"})
+    assert (await call("DELETE", "/api/bans/192.0.2.1"))[0] == 404
+    assert (await call("DELETE", "/api/bans/192.0.2.1?kind=user"))[0] == 204
+    await call("POST", "/api/bans", {"subject": "alice"})
+    assert await call("DELETE", "/api/bans") == (200, {"lifted": 1})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"subject": "10.0.0.0/8"}, 422, "bad_source"),
+        ({"subject": "a b"}, 422, "bad_name"),
+        ({"subject": "alice", "duration": "soon"}, 422, "bad_duration"),
+        ({"subject": "alice", "duration": "0"}, 422, "bad_duration"),
+        ({"subject": "alice", "duration": "4000w"}, 422, "bad_duration"),
+        ({"subject": "alice", "reason": "x" * 201}, 422, "bad_reason"),
+        ({"subject": "alice", "kind": "group"}, 422, "bad_request"),
+        ({"subject": "127.0.0.1"}, 409, "source_trusted"),
+    ],
+)
+async def test_bans_that_cannot_be(call, body, status, code):
+    answer = await call("POST", "/api/bans", body)
+    assert (answer[0], answer[1]["code"]) == (status, code)
+    assert (await call("GET", "/api/bans"))[1]["total"] == 0

@@ -12,9 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vpn import __version__
 from vpn.api import errors
 from vpn.api.auth import Guard, documented
+from vpn.api.routes import bans as ban_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import status as status_routes
 from vpn.api.routes import users as user_routes
+from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
@@ -36,6 +38,7 @@ def create_app(
     links_for: user_routes.LinksFor,
     status: StatusService,
     data_plane: DataPlane,
+    bans: BanService,
     token: str,
 ) -> FastAPI:
     """Put the application together."""
@@ -55,6 +58,7 @@ def create_app(
     app.include_router(status_routes.router(status), dependencies=guarded)
     app.include_router(reload_routes.router(data_plane), dependencies=guarded)
     app.include_router(user_routes.router(users, links_for), dependencies=guarded)
+    app.include_router(ban_routes.router(bans), dependencies=guarded)
     return app
 
 

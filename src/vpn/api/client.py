@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 TIMEOUT = 30.0  # seconds for one request
-PAGE = 1000  # users fetched at a time
+PAGE = 1000  # things fetched at a time
 
 Transport = Callable[[str, str, bytes], tuple[int, bytes]]
 """Method, path with query, body; answered with status and body."""
@@ -53,12 +53,7 @@ class Client:
 
     def users(self, search: str = "") -> Iterator[dict[str, Any]]:
         """All users by name, fetched page by page."""
-        number, pages = 1, 1
-        while number <= pages:
-            query = {"page": number, "page_size": PAGE, **({"search": search} if search else {})}
-            page = self._request("GET", f"/api/users?{urlencode(query)}")
-            yield from page["data"]
-            number, pages = number + 1, page["total_pages"]
+        return self._pages("/api/users", {"search": search} if search else {})
 
     def user(self, name: str) -> dict[str, Any]:
         """One user."""
@@ -80,6 +75,32 @@ class Client:
     def set_password(self, name: str, password: str | None) -> dict[str, Any]:
         """Give a user another password; the answer holds it, and the links."""
         return self._request("POST", f"{_user(name)}/password", {} if password is None else {"password": password})
+
+    def bans(self) -> Iterator[dict[str, Any]]:
+        """All bans, the newest first, fetched page by page."""
+        return self._pages("/api/bans", {})
+
+    def add_ban(self, subject: str, kind: str | None, duration: str, reason: str) -> dict[str, Any]:
+        """Ban an address or a user; `kind` is ``source``, ``user``, or None: as it looks."""
+        return self._request(
+            "POST", "/api/bans", {"subject": subject, "kind": kind, "duration": duration, "reason": reason}
+        )
+
+    def remove_ban(self, subject: str, kind: str | None) -> None:
+        """Lift a ban."""
+        query = f"?kind={kind}" if kind else ""
+        self._request("DELETE", f"/api/bans/{quote(subject, safe='')}{query}")
+
+    def remove_bans(self) -> dict[str, Any]:
+        """Lift all bans; the answer holds how many."""
+        return self._request("DELETE", "/api/bans")
+
+    def _pages(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        number, pages = 1, 1
+        while number <= pages:
+            page = self._request("GET", f"{path}?{urlencode({'page': number, 'page_size': PAGE} | query)}")
+            yield from page["data"]
+            number, pages = number + 1, page["total_pages"]
 
     def _request(self, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         status, answer = self._transport(method, target, b"" if body is None else json.dumps(body).encode())
