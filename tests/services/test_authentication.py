@@ -138,24 +138,32 @@ def held(monkeypatch):
     gate.set()
 
 
+def waiting(authentication):
+    return len(authentication._turns._waiting)
+
+
 async def test_a_storm_queues_behind_everybody_else(authentication, users, bans, held):
+    """It gets one thread; the other one is for whom nothing is held against."""
     order, gate = held
     for name in ("alice", "bob", "carol"):
         await users.add(name, "s3cret")
-    bans.succeeded("192.0.2.50", "carol")
+    for number in range(10):
+        bans.failed(f"198.51.100.{number}", f"name{number}")
     storm = [
-        asyncio.create_task(authentication.verify(f"name{number % 7}", f"guess{number}", f"198.51.100.{number % 9}"))
-        for number in range(40)
+        asyncio.create_task(authentication.verify(f"name{number}", "guess", f"198.51.100.{number}"))
+        for number in range(10)
     ]
-    await until(lambda: len(order) == THREADS and len(authentication._turns._waiting) == 40 - THREADS)
-    bob = asyncio.create_task(authentication.verify("bob", "bobs", "192.0.2.9"))
-    carol = asyncio.create_task(authentication.verify("carol", "carols", "192.0.2.50"))
-    await until(lambda: len(authentication._turns._waiting) == 42 - THREADS)
+    await until(lambda: order == ["guess"] and waiting(authentication) == 9)
+    alice = asyncio.create_task(authentication.verify("alice", "alices", "192.0.2.1"))
+    await until(lambda: order == ["guess", "alices"])
+    bans.succeeded("192.0.2.3", "carol")
+    carol = asyncio.create_task(authentication.verify("carol", "carols", "192.0.2.3"))
+    await until(lambda: waiting(authentication) == 10)
+    bob = asyncio.create_task(authentication.verify("bob", "bobs", "192.0.2.2"))
+    await until(lambda: waiting(authentication) == 11)
     gate.set()
-    await asyncio.gather(bob, carol, *storm)
-    fresh = {"bobs", "carols"} | {f"guess{number}" for number in range(7)}
-    assert order[THREADS] == "carols", "she is known there"
-    assert order.index("bobs") < THREADS + len(fresh), "he goes before everybody who asks a second time"
+    await asyncio.gather(alice, bob, carol, *storm)
+    assert order[:4] == ["guess", "alices", "carols", "bobs"], "carol is known where she is"
 
 
 async def test_when_too_many_wait_it_is_not_the_newcomer_who_is_sent_away(
@@ -164,15 +172,41 @@ async def test_when_too_many_wait_it_is_not_the_newcomer_who_is_sent_away(
     monkeypatch.setattr(authentication._turns, "_most", 3)
     _, gate = held
     await users.add("bob", "s3cret")
+    bans.failed(SOURCE, "x")
     storm = [asyncio.create_task(authentication.verify("x", f"guess{number}", SOURCE)) for number in range(20)]
-    await until(lambda: sum(task.done() for task in storm) == 20 - THREADS - 3)
+    await until(lambda: sum(task.done() for task in storm) == 20 - 1 - 3)
     assert all(task.result() == (False, 0) for task in storm if task.done())
-    bob = asyncio.create_task(authentication.verify("bob", "s3cret", "192.0.2.9"))
-    await until(lambda: sum(task.done() for task in storm) == 20 - THREADS - 2)
+    fresh = [asyncio.create_task(authentication.verify("bob", "s3cret", f"192.0.2.{number}")) for number in range(2, 5)]
     gate.set()
-    assert (await bob)[0]
+    assert all(accepted for accepted, _ in await asyncio.gather(*fresh))
     await asyncio.gather(*storm)
-    assert bans.failures("source", SOURCE) == THREADS + 2, "who was sent away has not failed"
+    assert bans.failures("source", SOURCE) < 10, "who was sent away has not failed"
+
+
+async def test_who_was_sent_away_goes_first_the_next_time(authentication, users, held, monkeypatch):
+    """The storm uses another name and another address each time, so that nothing is held against any."""
+    monkeypatch.setattr(authentication._turns, "_most", 2)
+    order, gate = held
+    await users.add("bob", "s3cret")
+
+    def guess(number):
+        return asyncio.create_task(authentication.verify(f"n{number}", "guess", f"198.51.100.{number}"))
+
+    storm = [guess(number) for number in range(THREADS)]
+    await until(lambda: len(order) == THREADS)
+    bob = asyncio.create_task(authentication.verify("bob", "s3cret", "192.0.2.2"))
+    await until(lambda: waiting(authentication) == 1)
+    storm += [guess(10), guess(11)]
+    assert await bob == (False, 0), "the one who came first of those who stand alike"
+    again = asyncio.create_task(authentication.verify("bob", "s3cret", "192.0.2.2"))
+    await until(lambda: sum(task.done() for task in storm) == 1)
+    for number in range(20, 25):
+        storm.append(guess(number))
+        await until(lambda number=number: sum(task.done() for task in storm) == number - 18)
+    gate.set()
+    assert (await again)[0]
+    await asyncio.gather(*storm)
+    assert order[THREADS] == "s3cret"
 
 
 async def test_a_shared_question_stands_as_its_best_asker(authentication, users, bans, held):
@@ -182,14 +216,24 @@ async def test_a_shared_question_stands_as_its_best_asker(authentication, users,
         bans.failed(SOURCE, "x")
     storm = [asyncio.create_task(authentication.verify("x", f"guess{number}", SOURCE)) for number in range(5)]
     shared = [asyncio.create_task(authentication.verify("alice", "s3cret", SOURCE))]
-    await until(lambda: len(authentication._turns._waiting) == 6 - THREADS)
+    await until(lambda: waiting(authentication) == 5)
     shared.append(asyncio.create_task(authentication.verify("alice", "s3cret", "192.0.2.9")))
-    await until(lambda: any(ticket.standing == (1, True) for ticket in authentication._turns._waiting))
+    await until(lambda: any(ticket.standing[0] == 1 for ticket in authentication._turns._waiting))
     gate.set()
     assert all(accepted for accepted, _ in await asyncio.gather(*shared))
     await asyncio.gather(*storm)
-    assert order[THREADS] == "s3cret"
+    assert order[1] == "s3cret"
     assert order.count("s3cret") == 1
+
+
+async def test_who_still_waits_at_the_end_waits_no_more(authentication, users, held):
+    order, gate = held
+    questions = [asyncio.create_task(authentication.verify(f"n{number}", "x", SOURCE)) for number in range(5)]
+    await until(lambda: len(order) == 1 and waiting(authentication) == 5 - 1)
+    authentication.close()
+    gate.set()
+    done = await asyncio.gather(*questions, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) for each in done)
 
 
 async def test_the_threads_stand_back(authentication, users, monkeypatch):

@@ -60,9 +60,9 @@ async def _guess(port: int, sources: int, answers: Counter[str]) -> None:
         answer = await reader.read(4)
         while answer and len(answer) < 4 and (more := await reader.read(4 - len(answer))):
             answer += more
-        answers[{b"\x05\x02\x01\x01": "refused", b"": "closed"}.get(answer, answer.hex())] += 1
+        answers[{b"\x05\x02\x01\x01": "refused", b"\x05\x02\x01\x00": "accepted"}.get(answer, "closed")] += 1
     except OSError:
-        answers["closed"] += 1  # a banned source is not read
+        answers["closed"] += 1
     finally:
         writer.close()
 

@@ -321,18 +321,16 @@ class WorkerProcess:
                 _finish(self._ban_waits.pop(0))
             case Log():
                 levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-                self._surroundings.daemon.log.log(
-                    levels[message.level], message.event, worker=self._number, **message.fields
-                )
+                fields = {"worker": self._number, **message.fields}
+                self._surroundings.daemon.log.log(levels[message.level], message.event, **fields)
             case _:
                 assert_never(message)
 
     async def _verify(self, question: Verify, channel: Channel[ToDaemon]) -> None:
         """Answer on the channel that the question came by: a process started since has other questions."""
+        verify = self._surroundings.daemon.verify
         try:
-            accepted, credential = await self._surroundings.daemon.verify(
-                question.user, question.password, question.source
-            )
+            accepted, credential = await verify(question.user, question.password, question.source)
         except Exception as error:
             # Whatever it was (a database that is away, mostly), the client must not wait for ever.
             self._surroundings.daemon.log.log(40, "a password could not be verified", error=repr(error))

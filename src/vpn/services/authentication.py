@@ -7,7 +7,8 @@ against that:
   share one verification.
 - Who is banned is answered at once. Who has failed often waits before anything is done; only so many may.
 - The others take turns: first whoever, address or name, has the fewest failures and the fewest questions under
-  way, and of those who stand alike, first where the user is known. A storm queues behind everybody else.
+  way; of those who stand alike, first where the user is known, then who was turned away before. So a storm queues
+  behind everybody else, and one thread is kept free of it.
 - The threads stand back behind the data plane when the processor is busy.
 
 Who is turned away because too many wait is told no, as with a wrong password, and it is not counted.
@@ -36,9 +37,13 @@ from vpn.services.turns import Standing, Ticket, Turns
 from vpn.store.users import UserStore
 
 THREADS = 2
+RESERVED = 1  # of these, for whom has not failed of late
 MOST_WAITING = 256  # verifications that wait for a thread
+MOST_OWED = 4096  # addresses that were turned away and go first the next time; the oldest goes first
 MOST_SLOWED = 256  # clients that wait because they have failed often
-NICENESS = 10  # added to the threads': with all cores busy they get about a tenth of what the data plane gets
+NICENESS = 5  # added to the threads': with all cores busy they get about a third of what the data plane gets
+
+FAMILIAR, OWED, STRANGE = range(3)
 
 _NO = False, 0
 
@@ -68,9 +73,10 @@ class Authentication:
         self._bans = bans
         self._remembered = Remembered(secrets.token_bytes(32))
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="verify", initializer=_stand_back)
-        self._turns = Turns(THREADS, MOST_WAITING)
+        self._turns = Turns(THREADS, reserved=RESERVED, most=MOST_WAITING)
         self._under_way: dict[tuple[str, str], _Question] = {}
         self._asking: Counter[Subject] = Counter()
+        self._owed: dict[str, None] = {}
         self._slowed = 0
 
     async def verify(self, name: str, password: str, host: str) -> tuple[bool, int]:
@@ -87,9 +93,12 @@ class Authentication:
             return _NO
         with self._asks(host, name) as standing:
             answer = await self._ask(name, password, standing)
-        # Who was banned meanwhile learns nothing from guesses that were under way.
-        if answer is None or self._bans.refuses(host, name):
+        if answer is None:
+            self._owe(source_subject(host))
             return _NO
+        if self._bans.refuses(host, name):  # banned meanwhile: guesses that were under way tell nothing
+            return _NO
+        self._owed.pop(source_subject(host), None)
         if answer[0]:
             self._bans.succeeded(host, name)
         else:
@@ -98,6 +107,8 @@ class Authentication:
 
     def close(self) -> None:
         """Take no more questions."""
+        for question in self._under_way.values():
+            question.answer.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _wait(self, seconds: float) -> bool:
@@ -116,19 +127,28 @@ class Authentication:
     @contextmanager
     def _asks(self, host: str, name: str) -> Iterator[Standing]:
         """Count a question, and tell how it stands."""
-        subjects: list[Subject] = [("source", source_subject(host))]
-        familiar = self._bans.familiar(host, name)
-        if not familiar:
+        source = source_subject(host)
+        subjects: list[Subject] = [("source", source)]
+        opinion = FAMILIAR
+        if not self._bans.familiar(host, name):
             subjects.append(("user", user_subject(name)))
+            opinion = OWED if source in self._owed else STRANGE
         worst = max(self._bans.failures(*subject) + self._asking[subject] for subject in subjects)
         self._asking.update(subjects)
         try:
-            yield (worst, not familiar)
+            yield worst, opinion
         finally:
             for subject in subjects:
                 self._asking[subject] -= 1
                 if not self._asking[subject]:
                     del self._asking[subject]
+
+    def _owe(self, source: str) -> None:
+        """A source was turned away without an answer; a storm that comes from others each time has nothing of it."""
+        self._owed.pop(source, None)
+        if len(self._owed) >= MOST_OWED:
+            del self._owed[next(iter(self._owed))]
+        self._owed[source] = None
 
     async def _ask(self, name: str, password: str, standing: Standing) -> tuple[bool, int] | None:
         """The answer, shared with others who ask the same; None: too many wait."""

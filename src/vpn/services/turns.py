@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
-Standing = tuple[int, bool]
-"""Compared as it is: the smaller one is the better."""
+Standing = tuple[int, int]
+"""What is held against somebody (0: nothing), and a second opinion. The smaller one is the better."""
 
 
 class Ticket:
@@ -21,8 +21,8 @@ class Ticket:
 
     @property
     def rank(self) -> tuple[Standing, int]:
-        """Of two that stand alike, the one who came first goes first."""
-        return self.standing, self.number
+        """Of two that stand alike, the one who came last goes first: where many wait, the other has given up."""
+        return self.standing, -self.number
 
 
 class Turns:
@@ -30,11 +30,13 @@ class Turns:
 
     Args:
         places: how many may have their turn at once.
+        reserved: how many of these are for those against whom nothing is held.
         most: how many may wait; beyond that whoever stands worst is sent away.
     """
 
-    def __init__(self, places: int, most: int) -> None:
+    def __init__(self, places: int, *, reserved: int, most: int) -> None:
         self._free = places
+        self._reserved = reserved
         self._most = most
         self._waiting: list[Ticket] = []
         self._numbers = count()
@@ -42,11 +44,8 @@ class Turns:
     def ask(self, standing: Standing) -> Ticket:
         """Line up. `turn` of the ticket becomes True, after which `give` is called, or False: sent away."""
         ticket = Ticket(standing, next(self._numbers))
-        if self._free:
-            self._free -= 1
-            ticket.turn.set_result(True)
-            return ticket
         self._waiting.append(ticket)
+        self._call()
         if len(self._waiting) > self._most:
             worst = max(self._waiting, key=lambda each: each.rank)
             self._waiting.remove(worst)
@@ -55,9 +54,16 @@ class Turns:
 
     def give(self) -> None:
         """A turn is over."""
-        if self._waiting:
+        self._free += 1
+        self._call()
+
+    def _call(self) -> None:
+        """Let those in for whom there are places."""
+        self._waiting = [each for each in self._waiting if not each.turn.cancelled()]
+        while self._free and self._waiting:
             best = min(self._waiting, key=lambda each: each.rank)
+            if best.standing[0] and self._free <= self._reserved:
+                return
             self._waiting.remove(best)
+            self._free -= 1
             best.turn.set_result(True)
-        else:
-            self._free += 1
