@@ -139,6 +139,8 @@ def _top(claim: Claim, parts: Sequence[_Part]) -> _Part:
 
 
 def _divide(amount: float, parts: Sequence[_Part]) -> list[float]:
+    if len(parts) == 1:
+        return [min(amount, parts[0].maximum)]
     if amount == inf:
         return [part.maximum for part in parts]
     floors = sum([part.floor for part in parts])
