@@ -6,7 +6,9 @@ import pytest
 
 from vpn.proxy.accounts import PLENTY, Accounts, source_key
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
-from vpn.proxy.meter import CONNECTIONS, OPENED, STOP, Meter, prepare
+from vpn.proxy.meter import CONNECTIONS, DOWN, OPENED, STOP, UP, Meter, prepare
+from vpn.proxy.poller import Poller
+from vpn.proxy.shaping import Lanes
 
 HOME, PHONE, THIRD = ("192.0.2.1", "2001:db8::1", "198.51.100.7")
 
@@ -19,7 +21,8 @@ class Workers:
         prepare(self.fd, 2)
         self.meter = Meter(self.fd)
         self.users = {}
-        self.accounts = [Accounts(Meter(self.fd), worker) for worker in range(2)]
+        lanes = Lanes(self.meter.cells, Poller(pytest.fail), pytest.fail)
+        self.accounts = [Accounts(Meter(self.fd), worker, lanes) for worker in range(2)]
 
     def limit(self, **limits):
         self.users["alice"] = SnapshotUser("Alice", 1, slot=1, limits=SnapshotLimits(**limits))
@@ -137,10 +140,10 @@ def test_a_budget_ends_where_the_daemon_says(workers):
     workers.meter.cells[workers.meter.order(1) + STOP] = 100_000_000
     moved = 0
     while (budget := account.budget()) > 0:
-        account.cells[account.up] += budget
+        account.up.count(budget)
         moved += budget
         if (budget := other.budget()) > 0:
-            other.cells[other.down] += budget
+            other.down.count(budget)
             moved += budget
     assert moved == 100_000_000
     workers.meter.cells[workers.meter.order(1) + STOP] += 1
@@ -152,12 +155,12 @@ def test_two_that_move_at_the_same_time_go_too_far_by_little(workers):
     accounts = [each.of("alice", workers.users.get) for each in workers.accounts]
     for stop in (1, 1000, 1_000_000, 3_000_000, 20_000_000):
         for account in accounts:
-            account.cells[account.up] = account.cells[account.down] = 0
+            account.cells[account.own + UP] = account.cells[account.own + DOWN] = 0
         workers.meter.cells[workers.meter.order(1) + STOP] = stop
         moved = 0
         while any(budgets := [max(0, min(account.budget(), 4 << 20)) for account in accounts]):
             for account, budget in zip(accounts, budgets, strict=True):
-                account.cells[account.down] += budget
+                account.down.count(budget)
             moved += sum(budgets)
         assert stop <= moved <= stop + 1
 

@@ -78,7 +78,7 @@ def test_the_blocked_and_those_who_have_had_enough_are_told_so(house):
     client = house.client()
     assert client.become(bob, "192.0.2.1", 0.0) == ""
     bob.cells[house.stop(2)] = 10
-    bob.cells[bob.up] = 10
+    bob.up.count(10)
     assert client.become(bob, "192.0.2.1", 0.0) == "over_quota"
 
 

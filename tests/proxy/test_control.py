@@ -28,6 +28,7 @@ TO_DAEMON = [
     control.Refuses(),
     control.Verify(1, "alice", "s3cret", "192.0.2.1"),
     control.Attempts([control.Attempt("alice", "192.0.2.1", 3)], [control.Attempt("bob", "::1")]),
+    control.Hungry(),
     control.Report(1, 2, 3, 4, [Session("id", "main", "::1", 1, 0.5)]),
     control.Log("info", "event", {"a": 1, "b": "x"}),
 ]

@@ -15,12 +15,13 @@ from vpn.domain.inbound import Inbound, Timeouts
 from vpn.domain.session import Session
 from vpn.proxy import limits
 from vpn.proxy.accounts import Accounts
-from vpn.proxy.control import Attempts, Log, Message, Snapshot, SnapshotUser, Verdict, Verify
+from vpn.proxy.control import Attempts, Hungry, Log, Message, Snapshot, SnapshotUser, Verdict, Verify
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.listener import Listener, open_socket
-from vpn.proxy.meter import Meter, prepare
+from vpn.proxy.meter import DOWN, RATE_DOWN, RATE_UP, UP, Meter, prepare
 from vpn.proxy.poller import Poller
+from vpn.proxy.shaping import Lanes
 
 PASSWORD = "s3cret"
 TIMEOUTS = Timeouts(handshake=5, connect=5, idle=30)
@@ -37,9 +38,22 @@ def lone_accounts() -> Accounts:
     """Users as a worker without others counts them."""
     memory = os.memfd_create("meter")
     prepare(memory, 1)
-    accounts = Accounts(Meter(memory), 0)
+    meter = Meter(memory)
     os.close(memory)
-    return accounts
+    return accounts_in(meter, 0)
+
+
+def accounts_in(meter: Meter, worker: int) -> Accounts:
+    """Users as this worker counts them; nobody of them is to wait."""
+    return Accounts(meter, worker, Lanes(meter.cells, Poller(_refuse), _do_nothing))
+
+
+def _refuse(error: Exception) -> None:
+    raise error
+
+
+def _do_nothing() -> None:
+    """Nobody is told."""
 
 
 class Plane:
@@ -48,6 +62,7 @@ class Plane:
     def __init__(self, **inbound: Any) -> None:
         self.errors: list[Exception] = []
         self.logs: list[Log] = []
+        self.hungry = 0
         self.verified: list[Verify] = []
         self.attempts: list[Attempts] = []
         self.sessions: list[Session] = []
@@ -55,7 +70,8 @@ class Plane:
         self._metered = os.memfd_create("meter")
         prepare(self._metered, 1)
         self.meter = Meter(self._metered)
-        self.core = Core(self.poller, self._receive, Accounts(self.meter, 0))
+        lanes = Lanes(self.meter.cells, self.poller, lambda: self._receive(Hungry()))
+        self.core = Core(self.poller, self._receive, Accounts(self.meter, 0, lanes))
         self.core.apply(snapshot())
         self._memory = limits.create(1)
         self.counters = limits.Counters(self._memory)
@@ -92,6 +108,8 @@ class Plane:
     def _receive(self, message: Message) -> None:
         if isinstance(message, Log):
             self.logs.append(message)
+        elif isinstance(message, Hungry):
+            self.hungry += 1
         elif isinstance(message, Attempts):
             self.attempts.append(message)
         elif isinstance(message, Verify):
@@ -140,6 +158,21 @@ class Plane:
 
         self.until(enough)
         return self.sessions
+
+    def limit(self, *, down: int = 0, up: int = 0) -> None:
+        """Everybody has these rates in bytes per second from now on; 0: any."""
+        order = self.meter.order(0)
+
+        def write() -> bool:
+            self.meter.cells[order + RATE_DOWN] = down
+            self.meter.cells[order + RATE_UP] = up
+            return True
+
+        self.do(write)
+
+    def moved(self) -> tuple[int, int]:
+        """Bytes that everybody together has sent and received."""
+        return self.meter.total(0, UP), self.meter.total(0, DOWN)
 
     def connect(self) -> socket.socket:
         """A client's connection to the listener."""

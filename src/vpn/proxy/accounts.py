@@ -13,7 +13,24 @@ from vpn.domain.address import pack
 from vpn.domain.network import any_holds, parse_networks
 from vpn.domain.user import canonical
 from vpn.proxy.control import NO_SNAPSHOT_LIMITS, SnapshotUser
-from vpn.proxy.meter import CONNECTIONS, DEVICES, DOWN, LINE, OPENED, SLOTS, STOP, UP, Meter
+from vpn.proxy.meter import (
+    CONNECTIONS,
+    DEVICES,
+    DOWN,
+    HUNGRY_DOWN,
+    HUNGRY_UP,
+    LINE,
+    OPENED,
+    RATE_DOWN,
+    RATE_UP,
+    SLOTS,
+    SPENT_DOWN,
+    SPENT_UP,
+    STOP,
+    UP,
+    Meter,
+)
+from vpn.proxy.shaping import Lane, Lanes
 
 PLENTY = 1 << 40
 """Bytes: what may be moved where nothing says how much."""
@@ -48,15 +65,17 @@ class Account:
         "up",
     )
 
-    def __init__(self, meter: Meter, worker: int, name: str, slot: int, fence: threading.Lock) -> None:
+    def __init__(self, meter: Meter, worker: int, name: str, slot: int, fence: threading.Lock, lanes: Lanes) -> None:
         workers = range(meter.workers)
         self.name = name
         self.slot = slot
         self.cells = meter.cells
         self.own = meter.count(worker, slot)
         """The first of this worker's cells (vpn.proxy.meter)."""
-        self.up = self.own + UP
-        self.down = self.own + DOWN
+        own, order = self.own, meter.order(slot)
+        self.up = Lane(lanes, order + RATE_UP, order + SPENT_UP, own + UP, own + HUNGRY_UP)
+        """Counts what the user sends, and says how much more may go."""
+        self.down = Lane(lanes, order + RATE_DOWN, order + SPENT_DOWN, own + DOWN, own + HUNGRY_DOWN)
         self.blocked = ""
         """Why the user may not connect; empty: the user may."""
         self.limits = NO_SNAPSHOT_LIMITS
@@ -80,6 +99,9 @@ class Account:
         limits = user.limits if user is not None else NO_SNAPSHOT_LIMITS
         if limits.sources != self.limits.sources:
             self._sources = parse_networks(limits.sources)
+        if limits.burst != self.limits.burst:
+            self.up.set_burst(limits.burst)
+            self.down.set_burst(limits.burst)
         if limits.connection_rate != self.limits.connection_rate:
             self._tokens = limits.connection_rate
             self._opened_seen = sum([self.cells[cell] for cell in self._opened])
@@ -179,10 +201,12 @@ class Accounts:
     Args:
         meter: the memory of all workers.
         worker: our place among them.
+        lanes: ours, in the same memory.
     """
 
-    def __init__(self, meter: Meter, worker: int) -> None:
+    def __init__(self, meter: Meter, worker: int, lanes: Lanes) -> None:
         self._meter = meter
+        self._lanes = lanes
         self._worker = worker
         self._fence = threading.Lock()  # taking it, though nobody else wants it, is a full memory barrier
         self._accounts: dict[str, Account] = {}
@@ -194,7 +218,7 @@ class Accounts:
         if account is None:
             user = find(key)
             slot = user.slot if user is not None else 0
-            account = self._accounts[key] = Account(self._meter, self._worker, key, slot, self._fence)
+            account = self._accounts[key] = Account(self._meter, self._worker, key, slot, self._fence, self._lanes)
             account.amend(user)
         return account
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from vpn.protocols.socks_address import IPV4
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.poller import HANGUP, READ
+from vpn.proxy.shaping import Lane
 from vpn.proxy.stream import DONTWAIT, Stream
 
 _BATCH = 64  # datagrams relayed for one association before the others have their turn
@@ -133,9 +135,9 @@ class Association:
         if self._ruling != (core.outgoing.egress, core.ruling):  # what was allowed may be so no more
             self._ruling = (core.outgoing.egress, core.ruling)
             self._targets.clear()
-        account = self.client.account
+        left = 0
         for _ in range(_BATCH):
-            if not core.budget(account):
+            if left <= 0 and not (left := self._allowance(self.client.account.up, self._relay, self._on_client)):
                 return
             try:
                 count, source = self._relay.recvfrom_into(buffer)
@@ -143,6 +145,7 @@ class Association:
                 return
             except OSError:
                 continue  # an ICMP message about an answer of ours
+            left -= count
             if source == self._client or self._is_client(source):
                 self._relay_out(view[:count])
 
@@ -163,6 +166,19 @@ class Association:
             self._sent(target[0].sendto(data[10:], target[1]))
         except OSError:
             return  # no room, too large, or unreachable: datagrams may be lost
+
+    def _allowance(self, lane: Lane, sock: socket.SocketType, go_on: Callable[[int], None]) -> int:
+        """Bytes that may be relayed from this socket now; if none, it is not read until it is its turn."""
+        core = self._core
+        room = min(core.budget(self.client.account), lane.allowance())
+        if not room and not self.session.ended:
+            core.poller.modify(sock.fileno(), 0)
+            lane.wait(sock, partial(self._take_turn, sock, go_on))
+        return room
+
+    def _take_turn(self, sock: socket.SocketType, go_on: Callable[[int], None]) -> None:
+        self._core.poller.modify(sock.fileno(), select.EPOLLIN)
+        go_on(select.EPOLLIN)
 
     def _is_client(self, source: tuple[str, int]) -> bool:
         """Whether these are the client's first datagrams; then its port is known from now on."""
@@ -219,7 +235,7 @@ class Association:
     def _open(self, family: int) -> socket.SocketType:
         sock = _socket(family)
         self._outward[family] = sock
-        self._core.poller.register(sock.fileno(), lambda mask: self._on_answer(sock), select.EPOLLIN)
+        self._core.poller.register(sock.fileno(), partial(self._on_answer, sock), select.EPOLLIN)
         return sock
 
     def _relay_other(self, data: memoryview) -> None:
@@ -258,13 +274,15 @@ class Association:
             except OSError:
                 continue
 
-    def _on_answer(self, sock: socket.SocketType) -> None:
+    def _on_answer(self, sock: socket.SocketType, _mask: int) -> None:
         core, session, client = self._core, self.session, self._client
         view = core.view
         room = view[_HEADROOM:]
-        account = self.client.account
+        lane = self.client.account.down
+        go_on = partial(self._on_answer, sock)
+        left = 0
         for _ in range(_BATCH):
-            if not core.budget(account):
+            if left <= 0 and not (left := self._allowance(lane, sock, go_on)):
                 return
             try:
                 count, source = sock.recvfrom_into(room)
@@ -272,6 +290,7 @@ class Association:
                 return
             except OSError:
                 continue
+            left -= count
             header = self._headers.get(source[:2])
             if header is None or client is None:
                 continue  # nobody whom the client wrote to
@@ -284,20 +303,22 @@ class Association:
                 continue
             session.bytes_received += count
             session.packets_received += 1
-            account.cells[account.down] += count
+            lane.count(count)
 
     def _sent(self, count: int) -> None:
         self.session.bytes_sent += count
         self.session.packets_sent += 1
-        account = self.client.account
-        account.cells[account.up] += count
+        self.client.account.up.count(count)
 
     def _end(self, status: Status, reason: str) -> None:
         session = self.session
         if session.ended:
             return
         session.end(status, reason, time.time())
+        account = self.client.account
         for sock in (self._relay, *self._outward.values()):
+            account.up.cancel(sock)
+            account.down.cancel(sock)
             self._core.poller.close(sock)
         self._core.poller.close(self._control)
         self._core.end(self)

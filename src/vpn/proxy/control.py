@@ -170,6 +170,10 @@ class UpstreamReport(msgspec.Struct, frozen=True):
     evicted: int
 
 
+class Hungry(Message, frozen=True):
+    """Somebody has to wait because of the rate that he has (vpn.proxy.shaper)."""
+
+
 class Report(Message, frozen=True):
     """Counters since the worker started, and the sessions that ended since the last report.
 
@@ -193,4 +197,4 @@ class Log(Message, frozen=True):
 
 
 ToWorker = Snapshot | Listen | Verdict | Bans | Drain
-ToDaemon = Ready | Listens | Refuses | Applied | Verify | Attempts | Report | Log
+ToDaemon = Ready | Listens | Refuses | Applied | Verify | Attempts | Hungry | Report | Log

@@ -26,6 +26,7 @@ from vpn.proxy.farewell import Farewell
 from vpn.proxy.kept import Kept
 from vpn.proxy.poller import EDGE, HANGUP, READ, READABLE, WRITE
 from vpn.proxy.relay import Relay
+from vpn.proxy.shaping import Lane
 from vpn.proxy.stream import DONTWAIT, Stream, reset_on_close
 
 CHUNK = 64 * 1024  # bytes read at a time
@@ -40,11 +41,12 @@ Next = Callable[[bytes, Kept | None], None]
 class _Way:
     """One of the two ways."""
 
-    __slots__ = ("armed", "cut", "done", "parser", "pending", "queued", "reader", "sink", "source")
+    __slots__ = ("armed", "cut", "done", "lane", "parser", "pending", "queued", "reader", "sink", "source")
 
-    def __init__(self, source: Stream, sink: Stream, early: bytes, pending: bytes) -> None:
+    def __init__(self, source: Stream, sink: Stream, lane: Lane, early: bytes, pending: bytes) -> None:
         self.source = source
         self.sink = sink
+        self.lane = lane
         self.reader = Reader(early)
         self.parser: Generator[bytes | None, None, Any]
         self.pending = pending
@@ -100,8 +102,8 @@ class Exchange:
         self._told = False  # whether the client has got any of the response
         self._patience = client.entry.timeouts.idle
         self.deadline = core.poller.now + self._patience
-        self._up = _Way(near, reached.stream, b"", request.head)
-        self._down = _Way(reached.stream, near, reached.early, b"")
+        self._up = _Way(near, reached.stream, client.account.up, b"", request.head)
+        self._down = _Way(reached.stream, near, client.account.down, reached.early, b"")
 
     def start(self, early: bytes, again: Callable[[bytes], None] | None) -> None:
         """Begin with what the client has sent behind the request's head."""
@@ -192,19 +194,26 @@ class Exchange:
         if not way.done and self._alive():
             self._run(way)
 
+    def _take_turn(self, way: _Way) -> None:
+        """The lane lets the way go on."""
+        if not way.done and self._alive():
+            self._touch()
+            self._run(way)
+
     def _read(self, way: _Way) -> None:
-        account = self.client.account
-        budget = self._core.budget(account)
-        if not budget:
+        room = min(self._core.budget(self.client.account), way.lane.allowance())
+        if not room:
+            if self._alive():
+                way.lane.wait(way, partial(self._take_turn, way))
             raise BlockingIOError
-        data = way.source.recv(min(CHUNK, budget), DONTWAIT)
+        data = way.source.recv(min(CHUNK, room), DONTWAIT)
         if not data:
             way.reader.ended = True
         else:
             way.reader.feed(data)
             if way is self._down:
                 self.session.bytes_received += len(data)
-                account.cells[account.down] += len(data)
+                way.lane.count(len(data))
 
     def _flush(self, way: _Way) -> bool:
         """Send what waits; False if it has to wait longer."""
@@ -219,8 +228,7 @@ class Exchange:
             return False
         if way is self._up:
             self.session.bytes_sent += sent
-            account = self.client.account
-            account.cells[account.up] += sent
+            way.lane.count(sent)
         elif sent:
             self._told = True
         way.pending = way.pending[sent:]
@@ -242,7 +250,7 @@ class Exchange:
             self._run(self._down)
         elif not answered and self._again is not None and self._may_repeat():
             self._core.poller.close(self._remote.stream)
-            self._core.connections.discard(self)
+            self._let_go()
             self._again(self._up.reader.rest())
         else:
             self._fail(reason if answered else "no_response", 502, "Bad Gateway", "http_response_incomplete")
@@ -255,7 +263,7 @@ class Exchange:
         ending = self._ending
         assert ending is not None
         if ending.upgraded:
-            self._core.connections.discard(self)
+            self._let_go()
             relay = Relay(self._core, self.session, self.client, self._up.source, self._remote.stream)
             early, late = self._up.pending + self._up.reader.rest(), self._down.reader.rest()
             relay.start(early, client_unread=True, remote_unread=True, late=late)
@@ -270,7 +278,7 @@ class Exchange:
             kept = Kept(self._core, self._remote, self.session)
         else:
             self._core.poller.close(self._remote.stream)
-        self._core.connections.discard(self)
+        self._let_go()
         self._core.book(self.session)
         self._then(self._up.reader.rest(), kept)
 
@@ -290,7 +298,7 @@ class Exchange:
         self._say_goodbye()
 
     def _say_goodbye(self) -> None:
-        self._core.connections.discard(self)
+        self._let_go()
         Farewell(self._core, self._up.source, self.session, self.client)
 
     def _break(self, status: Status, reason: str) -> None:
@@ -301,7 +309,14 @@ class Exchange:
         for stream in (self._up.source, self._remote.stream):
             reset_on_close(stream)
             self._core.poller.close(stream)
+        self._let_go()
         self._core.end(self)
+
+    def _let_go(self) -> None:
+        """The streams, or the client's, are somebody else's from now on, or closed."""
+        self._core.connections.discard(self)
+        for way in (self._up, self._down):
+            way.lane.cancel(way)
 
     def _complete(self, status: Status, reason: str) -> None:
         self.session.end(status, reason, time.time())

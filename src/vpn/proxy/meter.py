@@ -2,11 +2,12 @@
 
     header    what this memory is
     numbers   per slot: the number of the user who is counted there; 0: nobody
-    orders    per slot, written by the daemon: rates, and where the quota ends
+    orders    per slot, written by the daemon: rates, and where the quota ends; and how far the rates are spent,
+              which all workers write (vpn.proxy.shaping)
     counts    per worker and slot, written by that worker alone: connections, bytes
     devices   per worker and slot, written by that worker alone: where the user's connections come from
 
-Every cell has one writer, so there are no locks; who wants to know about a user adds up the workers' cells. A
+Every other cell has one writer, so there are no locks; who wants to know about a user adds up the workers' cells. A
 user's cells of one kind fill a cache line. The memory is a file: what was counted outlives every process, and
 is booked when the daemon is back (vpn.services.enforcement). Nothing but touched pages takes space.
 
@@ -31,9 +32,10 @@ _MAGIC = 0x76706E2D6D657431
 _HEADER = _PAGE
 MAGIC, GENERATION, WORKERS = range(3)
 
-RATE_DOWN, RATE_UP, STOP = range(3)
+RATE_DOWN, RATE_UP, STOP, SPENT_DOWN, SPENT_UP = range(5)
 """Orders: bytes per second in each direction (0: as many as there are), and the count of bytes, both directions of
-all workers together, at which the user has had enough (0: never)."""
+all workers together, at which the user has had enough (0: never); the moments, in nanoseconds of the monotonic
+clock, up to which the rates are spent."""
 
 CONNECTIONS, OPENED, UP, DOWN, HUNGRY_UP, HUNGRY_DOWN = range(6)
 """Counts: connections now; connections, bytes from and to clients ever; how often the user had to wait."""
@@ -123,6 +125,12 @@ class Meter:
         """One count of a user over all workers."""
         first = self.count(0, slot) + what
         return sum(self.cells[first : first + self.workers * SLOTS * LINE : SLOTS * LINE].tolist())
+
+    def totals(self, slots: int, what: int) -> list[int]:
+        """One count over all workers, of each of the first so many slots."""
+        first = range(self.count(0, 0) + what, self.count(self.workers, 0), SLOTS * LINE)
+        columns = [self.cells[each : each + slots * LINE : LINE].tolist() for each in first]
+        return list(map(sum, zip(*columns, strict=True)))
 
     def clear(self, worker: int, slots: int) -> None:
         """This worker is gone, and its connections with it; of the slots, the first so many are in use.

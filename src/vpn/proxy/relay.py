@@ -5,6 +5,8 @@ a pipe) and the source is not read until it is gone: that is the backpressure. T
 on with SHUT_WR while the other direction goes on; a reset is passed on as a reset, so that a truncated
 stream never looks complete.
 
+A user's rate and quota say how much may be moved at a time; where nothing may, the flow waits in its lane.
+
 Small amounts are copied. A direction that moves much between two plain sockets is spliced: its bytes go
 through a pipe inside the kernel, and user space never sees them.
 """
@@ -22,6 +24,7 @@ from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.pipes import SIZE, Pipe
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ, READABLE, WRITE
+from vpn.proxy.shaping import Lane
 from vpn.proxy.stream import DONTWAIT, Stream, layered, reset_on_close, set_keepalive
 
 BURST = 4  # buffers moved for one tunnel before the others have their turn
@@ -33,13 +36,12 @@ _SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 class _Flow:
     """One direction of a tunnel."""
 
-    __slots__ = ("armed", "cell", "ended", "layered", "moved", "pending", "pipe", "queued", "sink", "source")
+    __slots__ = ("armed", "ended", "lane", "layered", "moved", "pending", "pipe", "queued", "sink", "source")
 
-    def __init__(self, source: Stream, sink: Stream, cell: int) -> None:
+    def __init__(self, source: Stream, sink: Stream, lane: Lane) -> None:
         self.source = source
         self.sink = sink
-        self.cell = cell
-        """Where the user's bytes this way are counted."""
+        self.lane = lane
         self.layered = layered(source)
         self.pending = b""
         self.pipe: Pipe | None = None
@@ -129,20 +131,26 @@ class Relay:
         """Move what the source has; `mask` tells whether its end may follow closely."""
         if flow.pending or flow.pipe or flow.ended or self.session.ended:
             return
-        budget = self._core.budget(self.client.account)
-        if not budget:
-            return
-        if flow.moved >= BULK:
-            self._splice(flow, budget)
+        room = min(self._core.budget(self.client.account), flow.lane.allowance())
+        if not room:
+            if not self.session.ended:
+                flow.lane.wait(flow, partial(self._take_turn, flow))
+        elif flow.moved >= BULK:
+            self._splice(flow, room)
         else:
-            self._copy(flow, budget, mask)
+            self._copy(flow, room, mask)
 
-    def _copy(self, flow: _Flow, budget: int, mask: int) -> None:
+    def _take_turn(self, flow: _Flow) -> None:
+        """The lane lets the flow go on."""
+        self.deadline = self._core.poller.now + self._patience
+        self._pump(flow, ENDING)
+
+    def _copy(self, flow: _Flow, room: int, mask: int) -> None:
         """Move what the source has, by way of the worker's buffer, and no more than this many bytes."""
         core = self._core
         buffer = core.buffer
         for _ in range(BURST):
-            size = min(len(buffer), budget)
+            size = min(len(buffer), room)
             try:
                 count = flow.source.recv_into(buffer, size, DONTWAIT)
             except BlockingIOError:
@@ -159,8 +167,8 @@ class Relay:
                 return
             if count < size and not mask & ENDING and not (flow.layered and flow.layered.unread):
                 return  # short: the kernel has no more, and will tell when it has
-            budget -= count
-            if budget <= 0:
+            room -= count
+            if room <= 0:
                 break
         self._go_on_later(flow)
 
@@ -170,7 +178,7 @@ class Relay:
             os.set_blocking(flow.source.fileno(), False)
             os.set_blocking(flow.sink.fileno(), False)
 
-    def _splice(self, flow: _Flow, budget: int) -> None:
+    def _splice(self, flow: _Flow, room: int) -> None:
         """Move what the source has through a pipe, and no more than this many bytes."""
         pipe = self._core.pipes.take()
         if pipe is None:
@@ -182,7 +190,7 @@ class Relay:
         total = 0
         try:
             for _ in range(BURST):
-                count = os.splice(source, pipe.writer, min(SIZE, budget - total), flags=_SPLICE)
+                count = os.splice(source, pipe.writer, min(SIZE, room - total), flags=_SPLICE)
                 if not count:  # the end, or it looks so: before urgent data a pipe sees one
                     self._empty(flow)
                     flow.moved = -1
@@ -193,7 +201,7 @@ class Relay:
                 self._count(flow, count)
                 if not self._drain(flow):
                     return
-                if total >= budget:
+                if total >= room:
                     break
         except BlockingIOError:
             self._empty(flow)
@@ -239,7 +247,7 @@ class Relay:
             self.session.bytes_sent += count
         else:
             self.session.bytes_received += count
-        self.client.account.cells[flow.cell] += count
+        flow.lane.count(count)
 
     def _push(self, flow: _Flow, data: memoryview) -> bool:
         """Send to the sink; False if it does not take more."""
@@ -303,5 +311,6 @@ class Relay:
         session.end(status, reason, time.time())
         for flow in (self._up, self._down):
             self._empty(flow)
+            flow.lane.cancel(flow)
             self._core.poller.close(flow.source)
         self._core.end(self)

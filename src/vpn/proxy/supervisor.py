@@ -13,6 +13,7 @@ from vpn.proxy import limits
 from vpn.proxy.binding import Bound
 from vpn.proxy.control import Bans, Snapshot, UpstreamReport
 from vpn.proxy.meter import Meter, prepare
+from vpn.proxy.shaper import Shaper
 from vpn.proxy.worker_process import Daemon, Surroundings, WorkerProcess, WorkerStatus
 
 READY_TIMEOUT = 10.0  # seconds new workers have until they listen
@@ -57,6 +58,7 @@ class Supervisor:
             prepare(self._metered, workers)
         self.meter = Meter(self._metered)
         """What users have moved."""
+        self.shaper = Shaper(self.meter, daemon.log)
         self._surroundings = Surroundings(
             [],
             daemon,
@@ -64,6 +66,7 @@ class Supervisor:
             self._counters,
             self._metered,
             self.meter,
+            self.shaper.wake,
             max_connections=max_connections,
         )
         self._numbers = count(1)
@@ -77,6 +80,7 @@ class Supervisor:
             TimeoutError: one did not get there within ten seconds.
         """
         self._surroundings.snapshot = snapshot
+        self.shaper.start()
         async with asyncio.timeout(READY_TIMEOUT):
             await asyncio.gather(*(worker.start() for worker in self._workers))
 
@@ -166,6 +170,7 @@ class Supervisor:
 
     def kill(self) -> None:
         """Stop all workers at once, for good."""
+        self.shaper.stop()
         for worker in self._workers:
             worker.abort()
         if self._memory >= 0:

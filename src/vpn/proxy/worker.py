@@ -24,6 +24,7 @@ from vpn.proxy.control import (
     Applied,
     Bans,
     Drain,
+    Hungry,
     Listen,
     Listens,
     Log,
@@ -40,6 +41,7 @@ from vpn.proxy.limits import EVERYTHING, Counters
 from vpn.proxy.listener import Listener
 from vpn.proxy.meter import Meter
 from vpn.proxy.poller import READ, WRITE, Poller
+from vpn.proxy.shaping import Lanes
 
 REPORT = 0.5  # seconds between two reports
 DRAIN_CHECK = 0.05  # seconds between two looks whether the last session has ended
@@ -51,16 +53,18 @@ class Worker:
     Args:
         sock: the connected channel socket.
         counters: the connections of all workers.
-        accounts: the users, as this worker counts them.
+        meter: what the users have moved.
+        number: our place in the group.
     """
 
-    def __init__(self, sock: socket.socket, counters: Counters, accounts: Accounts) -> None:
+    def __init__(self, sock: socket.socket, counters: Counters, meter: Meter, number: int) -> None:
         self._poller = Poller(self._report_error)
         sock.setblocking(False)
         self._channel: Channel[ToWorker] = Channel(
             sock, ToWorker, receive=self._receive, closed=self._daemon_gone, want_write=self._want_write
         )
-        self._core = Core(self._poller, self._channel.send, accounts)
+        lanes = Lanes(meter.cells, self._poller, lambda: self._channel.send(Hungry()))
+        self._core = Core(self._poller, self._channel.send, Accounts(meter, number, lanes))
         self._counters = counters
         self._listeners: dict[int, Listener] = {}
         self._first: Listen | None = None
@@ -193,9 +197,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel, memory, metered, number = map(int, sys.argv[1:])
     counters = Counters(memory, number)
-    accounts = Accounts(Meter(metered), number)
+    meter = Meter(metered)
     os.close(memory)  # but not `metered`: it stays locked until the last of us is gone (vpn.services.ledger)
-    Worker(socket.socket(fileno=channel), counters, accounts).run()
+    Worker(socket.socket(fileno=channel), counters, meter, number).run()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from vpn.proxy.control import (
     Attempts,
     Bans,
     Drain,
+    Hungry,
     Listen,
     Listens,
     Log,
@@ -79,6 +80,8 @@ class Surroundings:
     metered: int
     """The descriptor of the users' meter (vpn.proxy.meter)."""
     meter: Meter
+    on_hungry: Callable[[], None]
+    """Called now and then while somebody has to wait because of his rate."""
     max_connections: int = 0
     snapshot: Snapshot | None = None
     """The newest one; there is one before the first worker starts."""
@@ -307,10 +310,10 @@ class WorkerProcess:
                 task.add_done_callback(self._verifying.discard)
             case Attempts():
                 self._surroundings.daemon.on_attempts(message)
+            case Hungry():
+                self._surroundings.on_hungry()
             case Report():
-                self.report = message
-                if message.ended:
-                    self._surroundings.daemon.on_sessions(message.ended)
+                self._take_report(message)
             case Applied():
                 _finish(self._applying.pop(message.version, None))
             case Ready():
@@ -325,6 +328,11 @@ class WorkerProcess:
                 self._surroundings.daemon.log.log(levels[message.level], message.event, **fields)
             case _:
                 assert_never(message)
+
+    def _take_report(self, report: Report) -> None:
+        self.report = report
+        if report.ended:
+            self._surroundings.daemon.on_sessions(report.ended)
 
     async def _verify(self, question: Verify, channel: Channel[ToDaemon]) -> None:
         """Answer on the channel that the question came by: a process started since has other questions."""
