@@ -4,11 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vpn.proxy.accounts import PLENTY, Accounts, source_key
+from tests.support.plane import accounts_in
+from vpn.proxy.accounts import PLENTY, source_key
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
 from vpn.proxy.meter import CONNECTIONS, DOWN, OPENED, STOP, UP, Meter, prepare
-from vpn.proxy.poller import Poller
-from vpn.proxy.shaping import Lanes
 
 HOME, PHONE, THIRD = ("192.0.2.1", "2001:db8::1", "198.51.100.7")
 
@@ -21,8 +20,7 @@ class Workers:
         prepare(self.fd, 2)
         self.meter = Meter(self.fd)
         self.users = {}
-        lanes = Lanes(self.meter.cells, Poller(pytest.fail), pytest.fail)
-        self.accounts = [Accounts(Meter(self.fd), worker, lanes) for worker in range(2)]
+        self.accounts = [accounts_in(Meter(self.fd), worker) for worker in range(2)]
 
     def limit(self, **limits):
         self.users["alice"] = SnapshotUser("Alice", 1, slot=1, limits=SnapshotLimits(**limits))

@@ -126,12 +126,6 @@ class Meter:
         first = self.count(0, slot) + what
         return sum(self.cells[first : first + self.workers * SLOTS * LINE : SLOTS * LINE].tolist())
 
-    def totals(self, slots: int, what: int) -> list[int]:
-        """One count over all workers, of each of the first so many slots."""
-        first = range(self.count(0, 0) + what, self.count(self.workers, 0), SLOTS * LINE)
-        columns = [self.cells[each : each + slots * LINE : LINE].tolist() for each in first]
-        return list(map(sum, zip(*columns, strict=True)))
-
     def clear(self, worker: int, slots: int) -> None:
         """This worker is gone, and its connections with it; of the slots, the first so many are in use.
 

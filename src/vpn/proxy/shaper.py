@@ -64,7 +64,7 @@ class _Direction:
         known = self._members
         self._most = plan.most
         slots = 1 + max((slot for _, claims in plan.branches for slot in claims), default=0)
-        moved, marks = self._meter.totals(slots, self._moved), self._meter.totals(slots, self._marks)
+        moved, marks = self._meter.totals(self._moved, slots), self._meter.totals(self._marks, slots)
         self._branches = []
         self._members = {}
         for claim, claims in plan.branches:
@@ -83,7 +83,7 @@ class _Direction:
         seconds = max(now - self._looked, 0.001)
         self._looked = now
         slots = 1 + max(self._members)
-        all_moved, all_marks = self._meter.totals(slots, self._moved), self._meter.totals(slots, self._marks)
+        all_moved, all_marks = self._meter.totals(self._moved, slots), self._meter.totals(self._marks, slots)
         hungry = False
         for slot, member in self._members.items():
             moved, marks = all_moved[slot], all_marks[slot]
@@ -161,7 +161,10 @@ class Shaper:
             if direction.shared:
                 if direction.look(now):
                     self._hungry.set()
-                direction.settle(now)
+                if self._hungry.is_set():
+                    direction.share_out(now)
+                else:
+                    direction.settle(now)
 
     def wake(self) -> None:
         """Somebody has to wait."""
