@@ -40,6 +40,7 @@ from vpn.services.data_plane import DataPlane, bind_all, check_files, port_troub
 from vpn.services.enforcement import Enforcement
 from vpn.services.ledger import Ledger
 from vpn.services.session_log import log_sessions
+from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import Admission, UserService
@@ -81,6 +82,7 @@ class House(NamedTuple):
     snapshots: Snapshots
     ledger: Ledger
     enforcement: Enforcement
+    shaping: Shaping
     data_plane: DataPlane
     status: StatusService
     bans: BanService
@@ -158,6 +160,7 @@ async def _serve(
             )
             house.data_plane.run(supervisor)
             house.status.watch(supervisor)
+            house.shaping.run(supervisor.shaper.follow)
             house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
@@ -201,13 +204,14 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         user_store = UserStore(database)
         clock = partial(datetime.now, UTC)
         usage = UsageStore(database)
+        shaping = Shaping(settings.shaping.down, settings.shaping.up)
         ledger = Ledger(directory.meter, usage, clock)
-        enforcement = Enforcement(user_store, GroupStore(database), usage, ledger, clock)
+        enforcement = Enforcement(user_store, GroupStore(database), usage, ledger, shaping, clock)
         snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
         users = UserService(user_store, snapshots, clock)
         bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
         await bans.load()
-        data_plane = DataPlane(settings, snapshots, bans, reread)
+        data_plane = DataPlane(settings, snapshots, bans, shaping, reread)
         status = StatusService(user_store, data_plane.inbounds)
         app = create_app(
             users=users,
@@ -217,7 +221,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             bans=bans,
             token=directory.read_token(),
         )
-        yield House(app, users, user_store, facts, snapshots, ledger, enforcement, data_plane, status, bans)
+        yield House(app, users, user_store, facts, snapshots, ledger, enforcement, shaping, data_plane, status, bans)
     finally:
         await database.close()
 

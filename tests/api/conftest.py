@@ -17,6 +17,7 @@ from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
 from vpn.services.ledger import Ledger
+from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
@@ -39,7 +40,9 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     inbounds = [Inbound("main", "mixed", Endpoint("127.0.0.1", 1080))]
     clock = partial(datetime.now, UTC)
     usage = UsageStore(database)
-    enforcement = Enforcement(store, GroupStore(database), usage, Ledger(tmp_path / "meter", usage, clock), clock)
+    enforcement = Enforcement(
+        store, GroupStore(database), usage, Ledger(tmp_path / "meter", usage, clock), Shaping(0, 0), clock
+    )
     snapshots = Snapshots(enforcement.arrange, Egress())
     settings = Settings(data_dir=tmp_path)
     bans = BanService(BanStore(database), ban_rules_of(settings.bans), partial(datetime.now, UTC))
@@ -48,7 +51,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         users=UserService(store, snapshots, clock),
         links_for=partial(links_for, inbounds),
         status=StatusService(store, lambda: inbounds),
-        data_plane=DataPlane(settings, snapshots, bans, lambda: settings),
+        data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), lambda: settings),
         bans=bans,
         token=TOKEN,
     )

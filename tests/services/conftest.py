@@ -12,6 +12,7 @@ from vpn.services.bans import BanService
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.users import UserService
 from vpn.store.bans import BanStore
@@ -46,7 +47,7 @@ def ledger(database: Database, tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def enforcement(store: UserStore, group_store: GroupStore, database: Database, ledger: Ledger) -> Enforcement:
-    return Enforcement(store, group_store, UsageStore(database), ledger, partial(datetime.now, UTC))
+    return Enforcement(store, group_store, UsageStore(database), ledger, Shaping(0, 0), partial(datetime.now, UTC))
 
 
 @pytest.fixture

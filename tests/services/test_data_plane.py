@@ -11,6 +11,7 @@ from tests.support.supervised import Daemon, until
 from vpn.domain.egress import Egress
 from vpn.domain.errors import Invalid, Unavailable
 from vpn.services.data_plane import DataPlane, bind_all
+from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.settings.model import Settings
 from vpn.settings.plane import inbounds_of
@@ -26,14 +27,18 @@ class House:
         self.wanted = {}
         self.bans = bans
         self.ban_settings = {}
-        self.reread = lambda: Settings(data_dir=tmp_path, proxy=self.wanted, bans=self.ban_settings)
+        self.shared = {}
+        self.shaping = Shaping(0, 0)
+        self.reread = lambda: Settings(
+            data_dir=tmp_path, proxy=self.wanted, bans=self.ban_settings, shaping=self.shared
+        )
         self.data_plane = None
         self.snapshots = snapshots
 
     async def start(self, **proxy):
         self.wanted = {"workers": 2, **proxy}
         settings = self.reread()
-        self.data_plane = DataPlane(settings, self.snapshots, self.bans, self.reread)
+        self.data_plane = DataPlane(settings, self.snapshots, self.bans, self.shaping, self.reread)
         self.daemon = Daemon(2, bind_all(inbounds_of(settings.proxy), 2), settings.proxy.max_connections)
         self.snapshots.publish_to(self.daemon.supervisor.publish)
         await self.daemon.supervisor.start(snapshot())
@@ -164,7 +169,7 @@ async def test_who_is_trusted_and_how_bans_are_made_changes_too(house):
 async def test_without_a_daemon_there_is_nothing_to_reload(tmp_path, snapshots, bans):
     settings = Settings(data_dir=tmp_path)
     with pytest.raises(Unavailable, match="no daemon is running"):
-        await DataPlane(settings, snapshots, bans, lambda: settings).reload()
+        await DataPlane(settings, snapshots, bans, Shaping(0, 0), lambda: settings).reload()
 
 
 @pytest.mark.parametrize("limit", [{"max_connections": 5}, {"inbounds": {"main": {"max_connections": 5}}}])
@@ -181,3 +186,12 @@ async def test_a_limit_holds_over_all_workers(house, limit):
         bound = house.daemon.supervisor.bound[0]
         await until(lambda: house.daemon.supervisor.connections(bound) == 0)
         (await house.tunnel("main", port)).close()
+
+
+async def test_what_all_users_have_together_may_change(house):
+    await house.start()
+    told = []
+    house.shaping.run(lambda down, up: told.append((down.most, up.most)))
+    house.shared = {"down": "8mbit", "up": "80kbit"}
+    await house.reload()
+    assert told[-1] == (1_000_000, 10_000)

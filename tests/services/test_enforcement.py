@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from tests.support.plane import accounts_in
 from vpn.domain.egress import Egress
 from vpn.domain.errors import Unavailable
-from vpn.proxy.accounts import Accounts
 from vpn.proxy.meter import OPENED, UP, Meter
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.users import UserService
 from vpn.store.groups import GroupStore
@@ -36,7 +37,7 @@ class House:
     def build(self):
         clock = lambda: self.now  # noqa: E731
         self.ledger = Ledger(self.path, self.usage, clock)
-        self.enforcement = Enforcement(self.store, self.groups_store, self.usage, self.ledger, clock)
+        self.enforcement = Enforcement(self.store, self.groups_store, self.usage, self.ledger, Shaping(0, 0), clock)
         self.snapshots = Snapshots(self.enforcement.arrange, Egress())
         self.snapshots.publish_to(self.publish)
         self.users = UserService(self.store, self.snapshots, clock)
@@ -72,7 +73,7 @@ class House:
 
     def budget(self, name="alice", worker=1):
         fd = os.open(self.path, os.O_RDWR)
-        accounts = Accounts(Meter(fd), worker)
+        accounts = accounts_in(Meter(fd), worker)
         os.close(fd)
         return accounts.of(name, self.published[-1].get).budget()
 

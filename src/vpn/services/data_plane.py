@@ -19,6 +19,7 @@ from vpn.proxy.binding import Bound, bind
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.tls import client_context, server_context
 from vpn.services.bans import BanService
+from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
@@ -46,15 +47,22 @@ class DataPlane:
         settings: those in force.
         snapshots: told how connections go out.
         bans: told by which rules to work.
+        shaping: told what all users have together.
         reread: reads the settings anew.
     """
 
     def __init__(
-        self, settings: Settings, snapshots: Snapshots, bans: BanService, reread: Callable[[], Settings]
+        self,
+        settings: Settings,
+        snapshots: Snapshots,
+        bans: BanService,
+        shaping: Shaping,
+        reread: Callable[[], Settings],
     ) -> None:
         self._settings = settings
         self._snapshots = snapshots
         self._bans = bans
+        self._shaping = shaping
         self._reread = reread
         self._supervisor: Supervisor | None = None
         self._order = asyncio.Lock()
@@ -89,10 +97,15 @@ class DataPlane:
             waiting = _restart_needed(self._settings, settings)
             workers = self._settings.proxy.workers
             self._settings = self._settings.model_copy(
-                update={"proxy": proxy.model_copy(update={"workers": workers}), "bans": settings.bans}
+                update={
+                    "proxy": proxy.model_copy(update={"workers": workers}),
+                    "bans": settings.bans,
+                    "shaping": settings.shaping,
+                }
             )
             await supervisor.listen(bound, max_connections=proxy.max_connections, drain=proxy.drain_timeout)
             await self._bans.configure(ban_rules_of(settings.bans))
+            self._shaping.limit(settings.shaping.down, settings.shaping.up)
             self._snapshots.egress = egress_of(proxy)
             await self._snapshots.publish()
             return Reloaded(

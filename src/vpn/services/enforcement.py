@@ -18,11 +18,13 @@ from vpn.domain.errors import Unavailable
 from vpn.domain.group import EVERYONE, Group
 from vpn.domain.limits import Limits, inherited
 from vpn.domain.quota import period_start, reached, zone_of
+from vpn.domain.shaping import Sharer
 from vpn.domain.standing import blocked, next_look, throttled
 from vpn.domain.user import canonical
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
 from vpn.proxy.meter import STOP
 from vpn.services.ledger import Ledger
+from vpn.services.shaping import Shaping
 from vpn.store.groups import GroupStore
 from vpn.store.usage import Quota, UsageStore
 from vpn.store.users import Outline, UserStore
@@ -61,12 +63,19 @@ class Enforcement:
     """
 
     def __init__(
-        self, users: UserStore, groups: GroupStore, usage: UsageStore, ledger: Ledger, clock: Callable[[], datetime]
+        self,
+        users: UserStore,
+        groups: GroupStore,
+        usage: UsageStore,
+        ledger: Ledger,
+        shaping: Shaping,
+        clock: Callable[[], datetime],
     ) -> None:
         self._users = users
         self._groups = groups
         self._usage = usage
         self._ledger = ledger
+        self._shaping = shaping
         self._clock = clock
         self._watched: dict[int, Watched] = {}
         self._warned: dict[int, tuple[datetime, int]] = {}
@@ -83,7 +92,9 @@ class Enforcement:
         groups = await self._groups_by_name()
         now = self._clock()
         await self._watch(users, groups, now)
-        return [self._seen(self._watched[user.number], now) for user in users]
+        seen = [self._seen(self._watched[user.number], now) for user in users]
+        self._shaping.share([self._sharer(each) for each in self._watched.values() if each.slot], groups)
+        return seen
 
     async def run(self, publish: Callable[[], Awaitable[None]]) -> None:
         """Look, book and publish until cancelled."""
@@ -241,6 +252,10 @@ class Enforcement:
             groups=tuple(canonical(name) for name in user.groups),
             limits=_snapshot_limits(throttled(limits, used)),
         )
+
+    def _sharer(self, watched: Watched) -> Sharer:
+        names = tuple(canonical(name) for name in (*watched.user.groups, EVERYONE))
+        return Sharer(watched.slot, names, throttled(watched.limits, self._used(watched)))
 
     def _set_stop(self, watched: Watched) -> None:
         meter, limits = self._ledger.meter, watched.limits
