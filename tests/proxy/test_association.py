@@ -235,3 +235,34 @@ def test_a_client_that_goes_with_its_request(plane):
         assert len(read_all(control)) == 10
     assert plane.ended()[0].reason == "eof"
     nothing_is_left(plane)
+
+
+# --- rates
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_datagrams_wait_where_nothing_may_go_and_arrive_in_order_when_something_may(plane, way):
+    """A defect of the product that this one replaces: UDP is not shaped."""
+    plane.limit(**{way: 1})
+    said = [bytes([number]) * 1000 for number in range(40)]
+    with udp_echo() as port, associated(plane) as (_, sock):
+        for data in said:
+            say(sock, port, data)
+        plane.until(lambda: plane.hungry > 0)
+        assert 0 < plane.moved()[way == "down"] <= 17 * 1024
+        plane.limit()
+        assert [hear(sock)[1] for _ in said] == said
+    assert plane.moved() == (40_000, 40_000)
+
+
+def test_an_association_that_is_held_back_ends_with_its_client(plane):
+    plane.limit(up=1)
+    with udp_echo() as port:
+        with associated(plane) as (_, sock):
+            for _ in range(40):
+                say(sock, port, bytes(1000))
+            plane.until(lambda: plane.hungry > 0)
+            (association,) = plane.do(lambda: list(plane.core.connections))
+        plane.ended()
+        assert plane.do(lambda: [len(association.client.account.up._waiting)]) == [0]
+    nothing_is_left(plane)

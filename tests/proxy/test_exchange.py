@@ -562,3 +562,36 @@ def test_a_disabled_user_is_cut(plane):
             client.recv(1)
     assert plane.ended()[0].reason == "user_disabled"
     nothing_is_left(plane)
+
+
+# --- rates
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_where_nothing_may_go_a_request_stands_still_and_goes_on_when_something_may(plane, way):
+    payload = os.urandom(MIB)
+    plane.limit(**{way: 1})
+    with origin() as server, plane.connect() as client:
+        sender = threading.Thread(target=client.sendall, args=(request(server.port, "POST", body=payload),))
+        sender.start()
+        plane.until(lambda: plane.hungry > 0)
+        assert plane.moved()[way == "down"] <= 32 * 1024
+        assert len(exchanges(plane)) == 1
+        plane.limit()
+        assert read_message(client)[1].endswith(payload)
+        sender.join(10)
+        assert ask(client, server.port)[1] == b"/ ", "the connection goes on"
+    nothing_is_left(plane)
+
+
+def test_a_request_that_is_held_back_ends_with_its_client(plane):
+    plane.limit(up=1)
+    with origin() as server:
+        with plane.connect() as client:
+            client.sendall(request(server.port, "POST", body=bytes(64 * 1024)))
+            plane.until(lambda: plane.hungry > 0)
+            (exchange,) = exchanges(plane)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        plane.ended()
+        assert plane.do(lambda: [len(exchange.client.account.up._waiting)]) == [0]
+    nothing_is_left(plane)

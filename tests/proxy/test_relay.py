@@ -399,3 +399,61 @@ def test_a_tunnel_with_one_side_done_waits_less(plane, first):
             client.shutdown(socket.SHUT_WR)
         assert client.recv(1) == b""
         assert plane.ended()[0].reason == "idle_timeout"
+
+
+# --- rates (tests/proxy/test_shaping.py has them to the byte)
+
+
+BURST = 16 * 1024
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_where_nothing_may_go_a_tunnel_stands_still_and_goes_on_when_something_may(plane, way):
+    payload = os.urandom(2 * MIB)
+    plane.limit(**{way: 1})
+    with tcp_server(echo) as port, plane.tunnel(port) as client:
+        sender = threading.Thread(target=lambda: (client.sendall(payload), client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        plane.until(lambda: plane.hungry > 0)
+        assert 0 < plane.moved()[way == "down"] <= BURST
+        plane.limit()
+        assert read_all(client) == payload
+        sender.join(10)
+    assert plane.moved() == (2 * MIB, 2 * MIB)
+
+
+def test_a_spliced_direction_is_held_back_too(plane):
+    payload = os.urandom(16 * MIB)
+    received = []
+
+    def serve(connection):
+        connection.sendall(payload)
+        connection.shutdown(socket.SHUT_WR)
+        read_all(connection)
+
+    with tcp_server(serve) as port, plane.tunnel(port) as client:
+        reader = threading.Thread(target=lambda: received.append(read_all(client)))
+        reader.start()
+        plane.limit(down=100 * MIB)  # fast enough to be spliced, and slow enough not to be over already
+        plane.until(lambda: any(each._down.moved >= relay.BULK for each in plane.core.connections))
+        plane.limit(down=1)
+        before, hungry = plane.moved()[1], plane.hungry
+        plane.until(lambda: plane.hungry > hungry)
+        assert before <= plane.moved()[1] <= before + BURST
+        plane.limit()
+        reader.join(10)
+    assert received == [payload]
+
+
+def test_who_leaves_does_not_wait_any_more(plane):
+    plane.limit(up=1)
+    with tcp_server(hold) as port:
+        with plane.tunnel(port) as client:
+            client.sendall(bytes(4 * BURST))
+            plane.until(lambda: plane.hungry > 0)
+            (tunnel,) = plane.do(lambda: list(plane.core.connections))
+            lane = tunnel.client.account.up
+            assert plane.do(lambda: len(lane._waiting)) == 1
+            plane.do(lambda: tunnel.cut("user_disabled") or True)
+        plane.ended()
+        assert plane.do(lambda: [len(lane._waiting)]) == [0]

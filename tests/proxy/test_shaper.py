@@ -154,6 +154,13 @@ async def test_a_debt_in_bytes_stays_one_when_the_rate_rises(workers):
     assert workers.meter.cells[cell] == far
 
 
+async def test_what_was_spent_before_the_machine_was_started_is_forgotten(workers):
+    cell = workers.meter.order(1) + SPENT_DOWN
+    workers.meter.cells[cell] = 1 << 60
+    workers.follow(Plan(inf, {1: 1000}, []))
+    assert workers.meter.cells[cell] == 0
+
+
 async def test_nobody_who_shares_nothing_keeps_it_busy(workers):
     workers.follow(Plan(inf, {1: 1000}, []))
     workers.shaper.wake()

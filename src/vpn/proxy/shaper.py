@@ -52,6 +52,7 @@ class _Direction:
         self._most = inf
         self._branches: list[tuple[Claim, list[_Member]]] = []
         self._members: dict[int, _Member] = {}
+        self._slots: set[int] = set()
         self._looked = 0.0
 
     @property
@@ -63,6 +64,7 @@ class _Direction:
         """This holds from now on."""
         known = self._members
         self._most = plan.most
+        self._begin({*plan.alone, *(slot for _, claims in plan.branches for slot in claims)})
         slots = 1 + max((slot for _, claims in plan.branches for slot in claims), default=0)
         moved, marks = self._meter.totals(self._moved, slots), self._meter.totals(self._marks, slots)
         self._branches = []
@@ -77,6 +79,12 @@ class _Direction:
             self._branches.append((claim, members))
         for slot, rate in plan.alone.items():
             self._write(slot, rate)
+
+    def _begin(self, slots: set[int]) -> None:
+        """Who is new has spent nothing; what the memory says may be from before the machine was started."""
+        for slot in slots - self._slots:
+            self._meter.cells[self._meter.order(slot) + self._spent] = 0
+        self._slots = slots
 
     def look(self, now: float) -> bool:
         """See what everybody has moved since the last time; whether anybody has to wait."""

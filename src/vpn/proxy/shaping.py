@@ -31,7 +31,7 @@ _LATE = 0.005  # seconds that a worker may be late; a burst below what goes mean
 _QUANTUM = 8 * 1024  # bytes for which it is worth waking up, or more where the rate is high:
 _QUANTUM_TIME = 0.002
 _RECHECK = 0.05  # seconds after which a flow that waits sees that the rate has changed
-_ABSURD = 60 * _SECOND  # no debt is that deep: the cell is from before the machine was started
+_ABSURD = 3600 * _SECOND  # no debt is that deep: the cell is of another clock
 _TELL = 0.2  # seconds between two words to the daemon that somebody has to wait
 
 
