@@ -166,7 +166,8 @@ def test_who_wants_more_gets_no_less(most, branches, data):
 
 def test_an_estimate_leaves_room_to_grow_and_outlasts_a_pause():
     assert estimate(100_000, 0.1, before=0) > 1_000_000
-    assert 0 < estimate(0, 0.1, before=1000) < 1000
+    assert 100 < estimate(0, 0.1, before=1000) < 1000
+    assert estimate(0, 2, before=1_000_000) < LEAST
 
 
 def test_a_plan_tells_who_shares_and_who_does_not():

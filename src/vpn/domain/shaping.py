@@ -21,7 +21,7 @@ Direction = Literal["down", "up"]
 LEAST = 1024
 """Bytes per second that everybody has at least, while there is so much: a connection that gets nothing breaks."""
 _HEADROOM = 1.25  # of what moved lately; who needs more than that has to wait, and is then given all he wants
-_DECAY = 0.8  # from one look to the next: a pause in a transfer is not its end
+_HALF = 0.05  # seconds in which an estimate halves: a short pause in a transfer is not its end
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -116,12 +116,13 @@ def allocate(most: float, branches: Sequence[Branch]) -> list[list[float]]:
     """
     leaves = [[_leaf(asker) for asker in branch.askers] for branch in branches]
     tops = [_top(branch.claim, parts) for branch, parts in zip(branches, leaves, strict=True)]
-    return [_divide(rate, parts) for rate, parts in zip(_divide(most, tops), leaves, strict=True)]
+    rates = _divide(most, tops)
+    return [_divide(rate, parts) if len(parts) > 1 else [rate] for rate, parts in zip(rates, leaves, strict=True)]
 
 
 def estimate(moved: int, seconds: float, before: float) -> float:
     """What somebody wants who did not have to wait, from the bytes of the last seconds and the estimate before."""
-    return max(moved / seconds * _HEADROOM, before * _DECAY)
+    return max(moved / seconds * _HEADROOM, before * 0.5 ** (seconds / _HALF))
 
 
 def _leaf(asker: Asker) -> _Part:
@@ -132,10 +133,18 @@ def _leaf(asker: Asker) -> _Part:
 
 def _top(claim: Claim, parts: Sequence[_Part]) -> _Part:
     """A branch as one of those who share in everything: what its users are guaranteed, it is."""
+    if len(parts) == 1:
+        return _narrowed(claim, parts[0])
     maximum = min(claim.maximum, sum([part.maximum for part in parts]))
     wanted = min(maximum, sum([part.wanted for part in parts]))
     floor = min(wanted, max(claim.guaranteed, sum([part.floor for part in parts])))
     return _Part(floor, wanted, maximum, claim.share, claim.priority)
+
+
+def _narrowed(claim: Claim, part: _Part) -> _Part:
+    maximum = min(claim.maximum, part.maximum)
+    wanted = min(maximum, part.wanted)
+    return _Part(min(wanted, max(claim.guaranteed, part.floor)), wanted, maximum, claim.share, claim.priority)
 
 
 def _divide(amount: float, parts: Sequence[_Part]) -> list[float]:
