@@ -9,7 +9,7 @@ within one by share, and what nobody wants is lent by share to all. Rates are by
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf
+from math import exp2, inf
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -122,7 +122,7 @@ def allocate(most: float, branches: Sequence[Branch]) -> list[list[float]]:
 
 def estimate(moved: int, seconds: float, before: float) -> float:
     """What somebody wants who did not have to wait, from the bytes of the last seconds and the estimate before."""
-    return max(moved / seconds * _HEADROOM, before * 0.5 ** (seconds / _HALF))
+    return max(moved / seconds * _HEADROOM, before * exp2(-seconds / _HALF))
 
 
 def _leaf(asker: Asker) -> _Part:
