@@ -181,7 +181,10 @@ def test_a_user_under_attack_gets_in_from_where_she_is_known(running):
 
 
 def test_a_storm_of_wrong_passwords_hurts_nobody_else(data_dir, echo_port):
-    """Two hundred a second from everywhere, while somebody works, and newcomers come for the first time."""
+    """Two hundred a second from everywhere, while somebody works, and newcomers come for the first time.
+
+    A newcomer may be turned away where all who storm are newcomers as well; whoever comes back goes first.
+    """
     with running_daemon(
         data_dir, VPN_PROXY__WORKERS="2", VPN_BANS__TRUSTED="127.9.0.0/16", VPN_BANS__BAN_AFTER="1000"
     ) as daemon:
@@ -195,8 +198,8 @@ def test_a_storm_of_wrong_passwords_hurts_nobody_else(data_dir, echo_port):
                 for _ in range(60):
                     with connect(daemon.port, "127.0.6.1") as client:
                         tunnel(client, "alice", echo_port)
-                with connect(daemon.port, f"127.0.6.{name[4:]}0") as client:
-                    tunnel(client, name, echo_port)
+                source = f"127.0.6.10{name[-1]}"
+                assert served(daemon.port, source, name) or served(daemon.port, source, name)
         assert answers["refused"] > 0
         assert set(answers) <= {"made", "refused", "closed"}
 
