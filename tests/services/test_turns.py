@@ -39,13 +39,13 @@ async def test_who_stands_better_goes_first_and_a_standing_may_get_better():
     assert served([poor, good]) == [poor]
 
 
-async def test_of_two_that_stand_alike_the_later_one_goes_first_and_the_earlier_one_is_sent_away():
+async def test_of_two_that_stand_alike_the_earlier_one_goes_first_and_the_later_one_is_sent_away():
     queue = turns(1, most=2)
     queue.ask((0, 0))
     first, second, third = [queue.ask((1, 0)) for _ in range(3)]
-    assert first.turn.result() is False
+    assert third.turn.result() is False
     queue.give()
-    assert served([second, third]) == [third]
+    assert served([first, second]) == [first]
 
 
 async def test_the_queue_is_bounded_and_the_worst_is_sent_away():

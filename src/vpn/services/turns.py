@@ -21,8 +21,8 @@ class Ticket:
 
     @property
     def rank(self) -> tuple[Standing, int]:
-        """Of two that stand alike, the one who came last goes first: where many wait, the other has given up."""
-        return self.standing, -self.number
+        """Of two that stand alike, the one who came first goes first."""
+        return self.standing, self.number
 
 
 class Turns:
