@@ -27,7 +27,7 @@ from vpn.api.client import Client
 from vpn.api.local import over_unix
 
 TARGET = 0.100  # seconds, of the 99th percentile
-WARM_UP = 20.0  # seconds: by then who storms has failed before
+WARM_UP = 30.0  # seconds: by then who storms has failed before, and only then can be told from newcomers
 TRIES = 5  # of a good user
 PAUSE = 0.02  # seconds between two connections of the good user
 PASSWORD = "s3cret"
