@@ -63,6 +63,7 @@ def test_every_number_has_its_range_and_most_can_be_none(field):
         ("sources", ("10.0.0.0/8",) * 65),
         ("inbounds", ("",)),
         ("hours", ("x" * 201,)),
+        ("hours", ("mon-fri 08:00",)),
         ("timezone", "Nowhere/Land"),
         ("timezone", ""),
         ("timezone", "../../etc/passwd"),

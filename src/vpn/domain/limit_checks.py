@@ -1,15 +1,15 @@
-"""Which limits may be set at all. Apart from `limits`, which workers import: they need no time zones."""
+"""Which limits may be set at all. Apart from `limits`, which workers import: they need none of this."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from vpn.domain.errors import Invalid
 from vpn.domain.limits import Limits, Shared
 from vpn.domain.network import parse_network
+from vpn.domain.schedule import find_zone, parse_schedule
 from vpn.domain.units import LARGEST, show_duration, show_rate, show_size
 
 MOST_DEVICES = 32
@@ -49,9 +49,10 @@ def check_limits(limits: Limits) -> Limits:
     for network in _check_texts("sources", limits.sources):
         _named("sources", parse_network, network)
     _check_texts("inbounds", limits.inbounds)
-    _check_texts("hours", limits.hours)
+    for hours in _check_texts("hours", limits.hours):
+        _named("hours", parse_schedule, hours)
     if limits.timezone is not None:
-        _check_zone(limits.timezone)
+        _named("timezone", find_zone, limits.timezone[:_LONGEST_TEXT])
     if limits.warn_at is None:
         return limits
     warnings = tuple(sorted(set(limits.warn_at)))
@@ -97,21 +98,6 @@ def _check_texts(field: str, texts: Sequence[str] | None) -> Sequence[str]:
         if not text or len(text) > _LONGEST_TEXT or not text.isprintable():
             raise Invalid("bad_limit", f"{field}: one is empty, too long or not printable", "see the documentation")
     return texts
-
-
-def _check_zone(name: str) -> None:
-    try:
-        # Names come from outside, and would be paths: only plain ones are looked up.
-        if len(name) > _LONGEST_TEXT or not all(part.isidentifier() for part in _plain(name).split("/")):
-            raise ValueError
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        hint = "give a name of the IANA database, such as Europe/Berlin or UTC"
-        raise Invalid("bad_limit", f"timezone: {name[:_LONGEST_TEXT]!r} is not known", hint) from None
-
-
-def _plain(name: str) -> str:
-    return name.replace("-", "_").replace("+", "_")
 
 
 def _named(field: str, check: Callable[[str], object], text: str) -> None:

@@ -73,6 +73,11 @@ class UserStore:
             total = (await connection.execute(select(func.count()).select_from(users).where(condition))).scalar_one()
             return await _read(connection, condition, offset=offset, limit=limit), total
 
+    async def find(self, where: Selection) -> list[User]:
+        """All users meant, by name."""
+        async with self._database.begin() as connection:
+            return await _read(connection, _meant(where))
+
     async def all(self) -> list[Outline]:
         """What the data plane needs to know of every user, in no order."""
         async with self._database.begin() as connection:
