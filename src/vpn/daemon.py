@@ -38,7 +38,9 @@ from vpn.services.authentication import Authentication
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane, bind_all, check_files, port_trouble
 from vpn.services.enforcement import Enforcement
+from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.roster import RosterService
 from vpn.services.session_log import log_sessions
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
@@ -202,11 +204,12 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         facts = FactStore(database)
         await _open_secrets(directory, facts)
         user_store = UserStore(database)
+        group_store = GroupStore(database)
         clock = partial(datetime.now, UTC)
         usage = UsageStore(database)
         shaping = Shaping(settings.shaping.down, settings.shaping.up)
         ledger = Ledger(directory.meter, usage, clock)
-        enforcement = Enforcement(user_store, GroupStore(database), usage, ledger, shaping, clock)
+        enforcement = Enforcement(user_store, group_store, usage, ledger, shaping, clock)
         snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
         users = UserService(user_store, snapshots, clock)
         bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
@@ -215,6 +218,8 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         status = StatusService(user_store, data_plane.inbounds)
         app = create_app(
             users=users,
+            groups=GroupService(group_store, snapshots, clock),
+            roster=RosterService(user_store, group_store, snapshots, clock),
             links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
             status=status,
             data_plane=data_plane,

@@ -1,4 +1,5 @@
 import http.server
+import json
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from vpn.api import in_process
 from vpn.api.app import create_app
 from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
@@ -16,7 +18,9 @@ from vpn.services.access import links_for
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
+from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.roster import RosterService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
@@ -36,7 +40,8 @@ TOKEN = "vpn_token-of-the-tests"
 async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     database = Database(sqlite_url(tmp_path / "vpn.db"))
     await database.migrate()
-    store = UserStore(database)
+    store, group_store = UserStore(database), GroupStore(database)
+    clock = partial(datetime.now, UTC)
     inbounds = [Inbound("main", "mixed", Endpoint("127.0.0.1", 1080))]
     clock = partial(datetime.now, UTC)
     usage = UsageStore(database)
@@ -49,6 +54,8 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     await bans.load()
     yield create_app(
         users=UserService(store, snapshots, clock),
+        groups=GroupService(group_store, snapshots, clock),
+        roster=RosterService(store, group_store, snapshots, clock),
         links_for=partial(links_for, inbounds),
         status=StatusService(store, lambda: inbounds),
         data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), lambda: settings),
@@ -56,6 +63,16 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         token=TOKEN,
     )
     await database.close()
+
+
+@pytest.fixture
+def call(app):
+    async def call(method, target, body=None):
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        status, answer = await in_process.call(app, method, target, raw)
+        return status, json.loads(answer) if answer else None
+
+    return call
 
 
 @pytest.fixture

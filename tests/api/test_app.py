@@ -12,16 +12,6 @@ from vpn.api.app import LARGEST_BODY
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def call(app):
-    async def call(method, target, body=None):
-        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        status, answer = await in_process.call(app, method, target, raw)
-        return status, json.loads(answer) if answer else None
-
-    return call
-
-
 async def test_a_users_life(call):
     status, access = await call("POST", "/api/users", {"name": "alice", "password": "s3cret", "note": "n"})
     assert status == 201
@@ -75,6 +65,22 @@ async def test_no_answer_holds_a_hash(call):
         ("POST", "/api/users", b"x" * (LARGEST_BODY + 1), 413, "too_large"),
         ("GET", "/api/users?page=0", None, 422, "bad_request"),
         ("GET", "/api/users?page_size=1001", None, 422, "bad_request"),
+        ("PATCH", "/api/users", {"where": {}, "changes": {"note": ""}}, 422, "no_selection"),
+        ("PATCH", "/api/users", {"where": {"names": ["nobody"]}, "changes": {}}, 404, "user_unknown"),
+        ("POST", "/api/users", {"name": "a", "limits": {"down": "fast"}}, 422, "bad_limit"),
+        ("POST", "/api/users", {"name": "a", "limits": {"down": True}}, 422, "bad_request"),
+        ("POST", "/api/users", {"name": "a", "limits": {"speed": 1}}, 422, "bad_request"),
+        ("POST", "/api/users", {"name": "a", "groups": ["nothing"]}, 422, "group_unknown"),
+        ("GET", "/api/groups/nothing", None, 404, "group_unknown"),
+        ("PATCH", "/api/groups/nothing", {}, 404, "group_unknown"),
+        ("DELETE", "/api/groups/nothing", None, 404, "group_unknown"),
+        ("POST", "/api/groups", {"name": "a b"}, 422, "bad_name"),
+        ("POST", "/api/groups", {"name": "a", "shared": {"data_limit": 1}}, 422, "bad_request"),
+        ("POST", "/api/roster", {"rows": [{"name": "taken"}]}, 409, "users_exist"),
+        ("POST", "/api/roster", {"rows": [{"nmae": "x"}, 5, None]}, 422, "bad_rows"),
+        ("POST", "/api/roster", b'{"rows": [{"name": "\\ud800"}]}', 422, "bad_rows"),
+        ("POST", "/api/roster", {"rows": 5}, 422, "bad_request"),
+        ("POST", "/api/roster", b'{"rows": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "bad_request"),
         ("GET", "/nothing/here", None, 404, "not_found"),
         ("PUT", "/api/users", None, 405, "method_not_allowed"),
     ],

@@ -13,15 +13,20 @@ from vpn import __version__
 from vpn.api import errors
 from vpn.api.auth import Guard, documented
 from vpn.api.routes import bans as ban_routes
+from vpn.api.routes import groups as group_routes
 from vpn.api.routes import reload as reload_routes
+from vpn.api.routes import roster as roster_routes
 from vpn.api.routes import status as status_routes
 from vpn.api.routes import users as user_routes
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
+from vpn.services.groups import GroupService
+from vpn.services.roster import RosterService
 from vpn.services.status import StatusService
 from vpn.services.users import UserService
 
 LARGEST_BODY = 1024 * 1024  # bytes
+LARGER_BODIES = {roster_routes.PATH: 16 * 1024 * 1024}
 BODY_TIMEOUT = 10.0  # seconds
 
 _DESCRIPTION = """\
@@ -35,6 +40,8 @@ Over the Unix socket `api.sock` beside it, none is needed. Every error has the o
 def create_app(
     *,
     users: UserService,
+    groups: GroupService,
+    roster: RosterService,
     links_for: user_routes.LinksFor,
     status: StatusService,
     data_plane: DataPlane,
@@ -57,13 +64,15 @@ def create_app(
     app.include_router(status_routes.health_router(status))
     app.include_router(status_routes.router(status), dependencies=guarded)
     app.include_router(reload_routes.router(data_plane), dependencies=guarded)
-    app.include_router(user_routes.router(users, links_for), dependencies=guarded)
+    app.include_router(user_routes.router(users, groups, links_for), dependencies=guarded)
+    app.include_router(group_routes.router(groups), dependencies=guarded)
+    app.include_router(roster_routes.router(roster), dependencies=guarded)
     app.include_router(ban_routes.router(bans), dependencies=guarded)
     return app
 
 
 class _BoundedBody:
-    """Reads no more of a request than `LARGEST_BODY`, and waits no longer than `BODY_TIMEOUT` for it."""
+    """Reads no more of a request than is allowed at its path, and waits no longer than `BODY_TIMEOUT` for it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -72,7 +81,7 @@ class _BoundedBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        left = LARGEST_BODY
+        left = most = LARGER_BODIES.get(scope["path"], LARGEST_BODY)
         deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT
         complete = False
 
@@ -88,7 +97,7 @@ class _BoundedBody:
             complete = not message.get("more_body")
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")
+                raise HTTPException(413, f"the body is larger than {most} bytes")
             return message
 
         await self._app(scope, bounded, send)

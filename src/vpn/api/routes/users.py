@@ -8,9 +8,20 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from vpn.api.errors import responses
-from vpn.api.schemas.users import NewPassword, NewUser, UserAccess, UserChanges, UserPage, UserView
-from vpn.domain.user import Selection
-from vpn.services.users import UserService
+from vpn.api.schemas.users import (
+    BulkChanges,
+    Changed,
+    NewPassword,
+    NewUser,
+    UserAccess,
+    UserChanges,
+    UserPage,
+    UserView,
+    Where,
+)
+from vpn.domain.user import User
+from vpn.services.groups import GroupService
+from vpn.services.users import Admission, UserService
 
 LinksFor = Callable[[str, str], Sequence[str]]
 """The links of a user with this name and password."""
@@ -18,41 +29,50 @@ LinksFor = Callable[[str, str], Sequence[str]]
 Name = Annotated[str, Path(max_length=2000, examples=["alice"])]
 
 
-def router(users: UserService, links_for: LinksFor) -> APIRouter:
+def router(users: UserService, groups: GroupService, links_for: LinksFor) -> APIRouter:
     """Users: list, add, show, change, remove."""
     router = APIRouter(prefix="/api/users", tags=["users"])
 
-    @router.get("")
+    @router.get("", response_model_exclude_none=True)
     async def list_users(
         page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
         page_size: Annotated[int, Query(ge=1, le=1000)] = 100,
         search: Annotated[str, Query(max_length=100, description="Part of a name or note.")] = "",
+        group: Annotated[str, Query(max_length=100, description="Only who is in this group.")] = "",
+        enabled: Annotated[bool | None, Query(description="Only who may connect, or may not.")] = None,
     ) -> UserPage:
         """List users by name."""
-        found, total = await users.page(page=page, page_size=page_size, where=Selection(search=search))
+        where = Where(search=search, group=group, enabled=enabled).selection()
+        found, total = await users.page(page=page, page_size=page_size, where=where)
+        limits = await groups.limits_of(found)
         return UserPage(
-            data=[UserView.of(user) for user in found],
+            data=[UserView.of(user, effective) for user, effective in zip(found, limits, strict=True)],
             total=total,
             page=page,
             page_size=page_size,
             total_pages=-(-total // page_size),
         )
 
-    @router.post("", status_code=201, responses=responses(409))
+    @router.post("", status_code=201, responses=responses(409), response_model_exclude_none=True)
     async def add_user(new: NewUser) -> UserAccess:
         """Add a user. The answer is the only place where the password is shown."""
-        admission = await users.add(new.name, new.password, note=new.note, enabled=new.enabled)
-        return UserAccess.of(admission, links_for(admission.user.name, admission.password))
+        return await access(await users.add(new.name, new.password, **new.fields()))
 
-    @router.get("/{name}", responses=responses(404))
+    @router.patch("", responses=responses(404))
+    async def change_users(bulk: BulkChanges) -> Changed:
+        """Change many users: all that are meant, or none."""
+        changed = await users.edit_all(bulk.where.selection(), rehearse=bulk.dry_run, **bulk.changes.fields())
+        return Changed(count=len(changed), names=[user.name for user in changed])
+
+    @router.get("/{name}", responses=responses(404), response_model_exclude_none=True)
     async def show_user(name: Name) -> UserView:
         """Show a user."""
-        return UserView.of(await users.get(name))
+        return await view(await users.get(name))
 
-    @router.patch("/{name}", responses=responses(404, 409))
+    @router.patch("/{name}", responses=responses(404, 409), response_model_exclude_none=True)
     async def change_user(name: Name, changes: UserChanges) -> UserView:
         """Change a user. Disabling or renaming a user closes the user's connections."""
-        return UserView.of(await users.edit(name, new_name=changes.name, **changes.fields()))
+        return await view(await users.edit(name, new_name=changes.name, **changes.fields()))
 
     @router.delete("/{name}", status_code=204, responses=responses(404))
     async def remove_user(name: Name) -> Response:
@@ -60,10 +80,17 @@ def router(users: UserService, links_for: LinksFor) -> APIRouter:
         await users.remove(name)
         return Response(status_code=204)
 
-    @router.post("/{name}/password", responses=responses(404))
+    @router.post("/{name}/password", responses=responses(404), response_model_exclude_none=True)
     async def set_password(name: Name, new: NewPassword) -> UserAccess:
         """Give a user another password. Open connections go on."""
-        admission = await users.set_password(name, new.password)
-        return UserAccess.of(admission, links_for(admission.user.name, admission.password))
+        return await access(await users.set_password(name, new.password))
+
+    async def view(user: User) -> UserView:
+        [effective] = await groups.limits_of([user])
+        return UserView.of(user, effective)
+
+    async def access(admission: Admission) -> UserAccess:
+        [effective] = await groups.limits_of([admission.user])
+        return UserAccess.of(admission, effective, links_for(admission.user.name, admission.password))
 
     return router

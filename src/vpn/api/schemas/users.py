@@ -8,7 +8,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpn.domain.user import NAME_LIMIT, NAME_PATTERN, NOTE_LIMIT, PASSWORD_LIMIT, User
+from vpn.api.schemas.limits import LimitChanges, LimitsView
+from vpn.domain.group import MOST_GROUPS
+from vpn.domain.limits import Limits
+from vpn.domain.user import NAME_LIMIT, NAME_PATTERN, NOTE_LIMIT, PASSWORD_LIMIT, Selection, User
 from vpn.domain.user_changes import UserFields
 from vpn.services.users import Admission
 
@@ -17,6 +20,7 @@ Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[Text, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$", "maxLength": NAME_LIMIT})]
 Password = Annotated[Text, Field(json_schema_extra={"minLength": 1, "maxLength": PASSWORD_LIMIT})]
 Note = Annotated[Text, Field(json_schema_extra={"maxLength": NOTE_LIMIT})]
+GroupNames = Annotated[list[Name], Field(max_length=MOST_GROUPS)]
 _NAME = "Letters, digits and . _ @ + -; compared without regard to case."
 
 
@@ -24,30 +28,71 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class NewUser(_Request):
+class UserDetails(_Request):
+    """What may be said of a user; what is left out stays."""
+
+    note: Note | None = Field(None, description="Anything, at most 500 characters.")
+    enabled: bool | None = Field(None, description="Whether the user may connect.")
+    groups: GroupNames | None = Field(None, description="All of the user's groups, the nearest first.")
+    limits: LimitChanges | None = Field(None, description="Limits of the user's own.")
+
+    def fields(self) -> UserFields:
+        """What is said, besides name and password."""
+        said = self.model_dump(exclude_unset=True, include={"note", "enabled", "groups", "limits"})
+        fields: UserFields = {key: value for key, value in said.items() if value is not None}  # type: ignore[assignment]
+        return fields
+
+
+class NewUser(UserDetails):
     """A user to add."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "alice", "note": "laptop and phone"}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "alice", "note": "laptop and phone", "limits": {"down": "20mbit"}}]},
     )
     name: Name = Field(description=_NAME)
     password: Password | None = Field(None, description="At most 255 bytes; left out, one is made.")
-    note: Note = Field("", description="Anything, at most 500 characters.")
-    enabled: bool = Field(True, description="Whether the user may connect.")
 
 
-class UserChanges(_Request):
+class UserChanges(UserDetails):
     """What to change of a user; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"enabled": False}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"enabled": False, "limits": {"up": None}}]}
+    )
     name: Name | None = Field(None, description=f"Another name. {_NAME}")
-    note: Note | None = Field(None, description="Anything, at most 500 characters.")
-    enabled: bool | None = Field(None, description="Whether the user may connect.")
 
-    def fields(self) -> UserFields:
-        """What is said, besides the name."""
-        fields: UserFields = self.model_dump(exclude_unset=True, exclude_none=True, exclude={"name"})  # type: ignore[assignment]
-        return fields
+
+class Where(_Request):
+    """Which users are meant: those for whom all of it is true."""
+
+    search: Annotated[str, Field(max_length=100)] = Field("", description="Part of a name or note.")
+    group: Text = Field("", description="A group that they are in; everyone means all users.")
+    enabled: bool | None = None
+    names: list[Text] | None = Field(None, max_length=1000, description="Exactly these.")
+
+    def selection(self) -> Selection:
+        """The same for the domain."""
+        names = None if self.names is None else tuple(self.names)
+        return Selection(search=self.search, group=self.group, enabled=self.enabled, names=names)
+
+
+class BulkChanges(_Request):
+    """What to change of many users: of all that are meant, or of none."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"where": {"group": "trial"}, "changes": {"enabled": False}}]}
+    )
+    where: Where
+    changes: UserDetails
+    dry_run: bool = Field(False, description="Find out who would be changed, and change nothing.")
+
+
+class Changed(BaseModel):
+    """Who was changed."""
+
+    count: int
+    names: list[str]
 
 
 class NewPassword(_Request):
@@ -66,6 +111,9 @@ class UserView(BaseModel):
                     "name": "alice",
                     "enabled": True,
                     "note": "laptop and phone",
+                    "groups": ["staff"],
+                    "limits": {"down": 50_000_000},
+                    "effective": {"down": 50_000_000, "max_connections": 20},
                     "created_at": "2026-11-21T10:00:00Z",
                     "updated_at": "2026-11-21T10:00:00Z",
                 }
@@ -75,16 +123,24 @@ class UserView(BaseModel):
     name: str
     enabled: bool
     note: str
+    groups: list[str] = Field(description="The nearest first.")
+    limits: LimitsView = Field(description="The user's own.")
+    effective: LimitsView = Field(description="What holds: the user's own, and what is inherited from groups.")
+    first_used_at: datetime | None = Field(None, description="Left out: never.")
     created_at: datetime
     updated_at: datetime
 
     @classmethod
-    def of(cls, user: User) -> UserView:
+    def of(cls, user: User, effective: Limits) -> UserView:
         """The view of a user."""
         return cls(
             name=user.name,
             enabled=user.enabled,
             note=user.note,
+            groups=list(user.groups),
+            limits=LimitsView.of_limits(user.limits),
+            effective=LimitsView.of_limits(effective),
+            first_used_at=user.first_used_at,
             created_at=user.created_at,
             updated_at=user.updated_at,
         )
@@ -98,16 +154,16 @@ class UserAccess(BaseModel):
     links: list[str] = Field(examples=[["socks5h://alice:zP4kVxT8mRq2Wd7hNc5b@127.0.0.1:1080"]])
 
     @classmethod
-    def of(cls, admission: Admission, links: Sequence[str]) -> UserAccess:
+    def of(cls, admission: Admission, effective: Limits, links: Sequence[str]) -> UserAccess:
         """The view of a user whose password was just set."""
-        return cls(user=UserView.of(admission.user), password=admission.password, links=list(links))
+        return cls(user=UserView.of(admission.user, effective), password=admission.password, links=list(links))
 
 
 class UserPage(BaseModel):
     """One page of users, by name."""
 
     data: list[UserView]
-    total: int = Field(description="Users in all.")
+    total: int = Field(description="Users that are meant, in all.")
     page: int
     page_size: int
     total_pages: int
