@@ -30,10 +30,37 @@ def test_all_pages_are_fetched(client, server):
 
 def test_a_password_is_sent_only_when_there_is_one(client, server):
     server.answers = [(201, b"{}"), (201, b"{}"), (200, b"{}")]
-    client.add_user("a", None, "", True)
-    client.add_user("a", "p", "", True)
+    client.add_user("a", None, {"note": "n"})
+    client.add_user("a", "p", {})
     client.set_password("a", None)
     assert [json.loads(asked[3]).get("password") for asked in server.asked] == [None, "p", None]
+
+
+def test_what_is_not_asked_for_is_not_said(client, server):
+    server.answers = [(200, b'{"data": [], "total_pages": 0}')] * 2
+    assert list(client.users(search="", group="a b", enabled=False)) == []
+    assert list(client.groups()) == []
+    assert [asked[1] for asked in server.asked] == [
+        f"/prefix/api/users?page=1&page_size={PAGE}&group=a+b&enabled=false",
+        f"/prefix/api/groups?page=1&page_size={PAGE}",
+    ]
+
+
+def test_groups_and_bulk(client, server):
+    server.answers = [(204, b""), (204, b""), (200, b'{"names": ["a"]}'), (200, b"{}"), (200, b'{"rows": []}')]
+    client.remove_group("a/b", force=False)
+    client.remove_group("a", force=True)
+    assert client.change_users({"group": "g"}, {"note": ""}, dry_run=True) == ["a"]
+    client.import_users([{"name": "a"}], "skip", dry_run=False)
+    assert client.export_users("g", with_hashes=True) == []
+    assert [asked[1].removeprefix("/prefix/api/") for asked in server.asked] == [
+        "groups/a%2Fb",
+        "groups/a?force=true",
+        "users",
+        "roster",
+        "roster?group=g&with_hashes=true",
+    ]
+    assert json.loads(server.asked[3][3]) == {"rows": [{"name": "a"}], "on_conflict": "skip", "dry_run": False}
 
 
 @pytest.mark.parametrize(

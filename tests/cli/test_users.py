@@ -33,7 +33,7 @@ def test_listing_in_every_format(vpn):
     vpn("users", "add", "bob", "--note", "n")
     vpn("users", "add", "alice")
     header, alice, bob = vpn("users", "list").out.splitlines()
-    assert header.split() == ["NAME", "ENABLED", "CREATED", "AT", "NOTE"]
+    assert header.split() == ["NAME", "ENABLED", "GROUPS", "DOWN", "UP", "DATA", "EXPIRES", "NOTE"]
     assert alice.startswith("alice  yes")
     assert bob.endswith("  n")
     assert [user["name"] for user in json.loads(vpn("--format", "json", "users", "list").out)] == ["alice", "bob"]
@@ -52,7 +52,7 @@ def test_changing(vpn):
     assert (shown["name"], shown["note"]) == ("Carol", "new")
     assert json.loads(vpn("users", "disable", "carol", "--format", "json").out)["enabled"] is False
     assert json.loads(vpn("users", "enable", "carol", "--format", "json").out)["enabled"] is True
-    assert "enabled     yes" in vpn("users", "show", "carol").out
+    assert "enabled     yes\n" in vpn("users", "show", "carol").out
     assert "new password" in vpn("users", "passwd", "carol").out
     assert vpn("users", "remove", "carol").out == "Removed carol.\n"
     assert vpn("users", "show", "carol").code == 4

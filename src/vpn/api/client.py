@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 TIMEOUT = 30.0  # seconds for one request
+PATIENCE = 330.0  # seconds for one that hashes thousands of passwords
 PAGE = 1000  # things fetched at a time
 
 Transport = Callable[[str, str, bytes], tuple[int, bytes]]
@@ -51,22 +52,29 @@ class Client:
         """Let the daemon read its settings again."""
         return self._request("POST", "/api/reload")
 
-    def users(self, search: str = "") -> Iterator[dict[str, Any]]:
-        """All users by name, fetched page by page."""
-        return self._pages("/api/users", {"search": search} if search else {})
+    def users(self, **where: Any) -> Iterator[dict[str, Any]]:
+        """The users meant, by name; `where` is of search, group and enabled."""
+        return self._pages("/api/users", where)
 
     def user(self, name: str) -> dict[str, Any]:
         """One user."""
         return self._request("GET", _user(name))
 
-    def add_user(self, name: str, password: str | None, note: str, enabled: bool) -> dict[str, Any]:
+    def add_user(self, name: str, password: str | None, fields: dict[str, Any]) -> dict[str, Any]:
         """Add a user; the answer holds password and links."""
-        new = {"name": name, "note": note, "enabled": enabled}
+        new = {"name": name} | fields
         return self._request("POST", "/api/users", new | ({} if password is None else {"password": password}))
 
     def change_user(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Change fields of a user."""
         return self._request("PATCH", _user(name), changes)
+
+    def change_users(self, where: dict[str, Any], changes: dict[str, Any], *, dry_run: bool) -> list[str]:
+        """Change fields of many users, or find out of whom it would be; returns their names."""
+        names: list[str] = self._request(
+            "PATCH", "/api/users", {"where": where, "changes": changes, "dry_run": dry_run}
+        )["names"]
+        return names
 
     def remove_user(self, name: str) -> None:
         """Remove a user."""
@@ -95,10 +103,42 @@ class Client:
         """Lift all bans; the answer holds how many."""
         return self._request("DELETE", "/api/bans")
 
-    def _pages(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def groups(self, search: str = "") -> Iterator[dict[str, Any]]:
+        """All groups by name."""
+        return self._pages("/api/groups", {"search": search})
+
+    def group(self, name: str) -> dict[str, Any]:
+        """One group."""
+        return self._request("GET", _group(name))
+
+    def add_group(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Add a group."""
+        return self._request("POST", "/api/groups", {"name": name} | fields)
+
+    def change_group(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change fields of a group."""
+        return self._request("PATCH", _group(name), changes)
+
+    def remove_group(self, name: str, *, force: bool) -> None:
+        """Remove a group; with `force`, also if users are in it."""
+        self._request("DELETE", _group(name) + ("?force=true" if force else ""))
+
+    def import_users(self, rows: list[dict[str, Any]], on_conflict: str, *, dry_run: bool) -> dict[str, Any]:
+        """Add the users of all rows, or of none. Takes long where many passwords are to be hashed."""
+        return self._request("POST", "/api/roster", {"rows": rows, "on_conflict": on_conflict, "dry_run": dry_run})
+
+    def export_users(self, group: str, *, with_hashes: bool) -> list[dict[str, Any]]:
+        """Users as rows, by name."""
+        query = urlencode({"group": group, "with_hashes": str(with_hashes).lower()})
+        rows: list[dict[str, Any]] = self._request("GET", f"/api/roster?{query}")["rows"]
+        return rows
+
+    def _pages(self, path: str, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        said = {key: str(value).lower() if isinstance(value, bool) else value for key, value in where.items()}
+        said = {key: value for key, value in said.items() if value not in ("", None)}
         number, pages = 1, 1
         while number <= pages:
-            page = self._request("GET", f"{path}?{urlencode({'page': number, 'page_size': PAGE} | query)}")
+            page = self._request("GET", f"{path}?{urlencode({'page': number, 'page_size': PAGE} | said)}")
             yield from page["data"]
             number, pages = number + 1, page["total_pages"]
 
@@ -117,6 +157,10 @@ class Client:
             str(error.get("message", f"the server answered {status}")),
             str(error.get("hint", "is this the address of a vpn daemon?")),
         )
+
+
+def _group(name: str) -> str:
+    return f"/api/groups/{quote(name, safe='')}"
 
 
 def _user(name: str) -> str:

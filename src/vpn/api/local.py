@@ -15,7 +15,7 @@ from vpn.api.client import TIMEOUT, Transport, Unreachable
 _LONGEST_PATH = 107  # bytes of a Unix socket's path, on Linux
 
 
-def over_unix(path: Path) -> Transport:
+def over_unix(path: Path, timeout: float = TIMEOUT) -> Transport:
     """Requests over the Unix socket of a daemon on this machine.
 
     The transport raises FileNotFoundError or ConnectionRefusedError where no daemon listens.
@@ -25,7 +25,7 @@ def over_unix(path: Path) -> Transport:
         if len(os.fsencode(path)) > _LONGEST_PATH:
             raise FileNotFoundError(path)  # no daemon can listen there
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(TIMEOUT)
+            sock.settimeout(timeout)
             sock.connect(str(path))
             try:
                 return _exchange(sock, method, target, body)

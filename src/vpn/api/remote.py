@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from vpn.api.client import TIMEOUT, Transport, Unreachable
 
 
-def over_tcp(url: str, token: str) -> Transport:
+def over_tcp(url: str, token: str, timeout: float = TIMEOUT) -> Transport:
     """Requests to a daemon elsewhere, e.g. ``https://vpn.example.org``.
 
     Raises:
@@ -28,7 +28,7 @@ def over_tcp(url: str, token: str) -> Transport:
     def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            connection = make(host, port, timeout=TIMEOUT)
+            connection = make(host, port, timeout=timeout)
             connection.connect()
         except (http.client.InvalidURL, UnicodeError):
             raise _no_url(url) from None

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from vpn.api.client import Client, Transport, Unreachable
+from vpn.api.client import TIMEOUT, Client, Transport, Unreachable
 from vpn.cli.output import Output
 from vpn.domain.errors import Conflict
 from vpn.settings import paths
@@ -26,13 +26,14 @@ class Context(NamedTuple):
     data_dir: Path | None
     config: Path | None
 
-    def client(self, *, daemon_only: bool = False) -> Client:
+    def client(self, *, daemon_only: bool = False, timeout: float = TIMEOUT) -> Client:
         """The API: of the server named, else of the daemon on this machine, else in this process."""
         if self.server:
             from vpn.api.remote import host_of, over_tcp
 
-            return Client(over_tcp(self.server, self.token or self._token_for(host_of(self.server))))
-        return Client(self._local(daemon_only=daemon_only))
+            token = self.token or self._token_for(host_of(self.server))
+            return Client(over_tcp(self.server, token, timeout))
+        return Client(self._local(daemon_only=daemon_only, timeout=timeout))
 
     def find_data_dir(self) -> Path:
         """The data directory, found without building all settings."""
@@ -50,11 +51,11 @@ class Context(NamedTuple):
                 return paths.absolute(str(configured))
         return paths.default_data_dir(os.environ)
 
-    def _local(self, *, daemon_only: bool) -> Transport:
+    def _local(self, *, daemon_only: bool, timeout: float) -> Transport:
         from vpn.api.local import over_unix
 
         data_dir = self.find_data_dir()
-        unix = over_unix(data_dir / paths.SOCKET)
+        unix = over_unix(data_dir / paths.SOCKET, timeout)
 
         def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
             deadline = 0.0

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +27,7 @@ class Format(StrEnum):
     JSON = "json"
     YAML = "yaml"
     PLAIN = "plain"
+    CSV = "csv"
 
 
 class Output:
@@ -50,6 +51,8 @@ class Output:
         elif self.format is Format.PLAIN:
             for row in found:
                 write("\t".join(one_line(row[column]) for column in columns))
+        elif self.format is Format.CSV:
+            write(csv_text(found, columns))
         else:
             self._document([dict(row) for row in found])
 
@@ -59,8 +62,11 @@ class Output:
             width = max(map(len, record))
             for name, value in record.items():
                 write(f"{name.replace('_', ' '):{width}}  {one_line(value)}".rstrip())
+        elif self.format is Format.CSV:
+            flat = dict(_flat(record))
+            write(csv_text([flat], list(flat)))
         elif self.format is Format.PLAIN:
-            for name, value in record.items():
+            for name, value in _flat(record):
                 for each in value if isinstance(value, list) else [value]:
                     write(f"{name}\t{one_line(each)}")
         else:
@@ -72,17 +78,21 @@ class Output:
             write(text)
 
     def _document(self, data: Any) -> None:
-        if self.format is Format.JSON:
-            write(json.dumps(data, indent=2, ensure_ascii=False))
-        else:
-            from ruamel.yaml import YAML
+        write(document_text(data, self.format))
 
-            yaml = YAML()
-            yaml.default_flow_style = False
-            yaml.width = 1000
-            text = io.StringIO()
-            yaml.dump(data, text)
-            write(text.getvalue().rstrip("\n"))
+
+def document_text(data: Any, format: Format) -> str:
+    """Data as JSON or YAML, without the last end of line."""
+    if format is Format.JSON:
+        return json.dumps(data, indent=2, ensure_ascii=False)
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 1000
+    text = io.StringIO()
+    yaml.dump(data, text)
+    return text.getvalue().rstrip("\n")
 
 
 def write(text: str) -> None:
@@ -102,6 +112,41 @@ def write(text: str) -> None:
         raise Unavailable(
             "output_failed", f"standard output: {error.strerror}", "write to a place with space"
         ) from None
+
+
+def csv_text(rows: Iterable[Row], columns: Sequence[str]) -> str:
+    """A table with a header, for programs; a list is one cell, with ; between its items.
+
+    What a spreadsheet would take for a formula has a ' before it, and so has what would look like that.
+    """
+    import csv
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    return text.getvalue().rstrip("\n")
+
+
+def looks_like_formula(text: str) -> bool:
+    """Whether a spreadsheet might compute a cell, with or without the sign that keeps it from it."""
+    return text.lstrip("'")[:1] in ("=", "+", "-", "@", "\t", "\r")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(str, value))
+    text = "" if value is None else str(value) if isinstance(value, str) else one_line(value)
+    return f"'{text}" if looks_like_formula(text) else text
+
+
+def _flat(record: Row) -> Iterator[tuple[str, Any]]:
+    """Fields of records within records are named ``limits.down``."""
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", each) for inner, each in _flat(value))
+        else:
+            yield name, value
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
