@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from vpn.cli.output import Format, Output
+from vpn.cli.output import Format, Output, csv_text
 
 ROWS = [{"name": "a", "on": True, "note": "\u4e2d\u6587"}, {"name": "long name", "on": False, "note": "evil\x1b[2J\n"}]
 
@@ -41,3 +41,22 @@ def test_sentences_are_for_people(capsys):
     for format in Format:
         Output(format).sentence("done")
     assert capsys.readouterr().out == "done\n"
+
+
+def test_csv_for_spreadsheets_computes_nothing():
+    rows = [{"name": "a", "on": True, "in": ["x", "y"], "note": "=1+1"}, {"name": "b", "note": "'=x"}, {"note": None}]
+    assert csv_text(rows, ("name", "on", "in", "note")).splitlines() == [
+        "name,on,in,note",
+        "a,yes,x; y,'=1+1",
+        "b,,,''=x",
+        ",,,",
+    ]
+
+
+def test_records_within_records_for_programs(capsys):
+    Output(Format.PLAIN).record({"name": "a", "limits": {"down": 5, "sources": ["x", "y"]}})
+    assert capsys.readouterr().out == "name\ta\nlimits.down\t5\nlimits.sources\tx\nlimits.sources\ty\n"
+    Output(Format.CSV).record({"name": "a", "limits": {"down": 5}})
+    assert capsys.readouterr().out == "name,limits.down\na,5\n"
+    Output(Format.CSV).rows([{"name": "a"}], ("name",), empty="")
+    assert capsys.readouterr().out == "name\na\n"

@@ -12,6 +12,7 @@ from vpn.domain.roster import MOST_PROBLEMS, MOST_ROWS, Problems, read_rows, wri
 from vpn.domain.user import User
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+GROUPS = {"staff", "eu"}
 HASH = hash_password("x")
 
 
@@ -27,6 +28,7 @@ def test_rows_as_a_table_has_them():
                 "limits": {"down": "20mbit"},
             }
         ],
+        GROUPS,
         NOW,
     )
     assert (row.row, row.password) == (7, "s3cret")
@@ -34,7 +36,7 @@ def test_rows_as_a_table_has_them():
 
 
 def test_what_is_not_said_is_not_changed():
-    [row] = read_rows([{"name": "alice"}], NOW)
+    [row] = read_rows([{"name": "alice"}], GROUPS, NOW)
     assert row.fields() == {}
     assert row.row == 1
 
@@ -55,6 +57,7 @@ def test_what_is_not_said_is_not_changed():
         ({"name": "a", "enabled": "perhaps"}, "enabled: 'perhaps'"),
         ({"name": "a", "groups": "a b"}, "group name"),
         ({"name": "a", "groups": ["everyone"]}, "everyone"),
+        ({"name": "a", "groups": "STAFF; nothing"}, "there is no group nothing"),
         ({"name": "a", "note": "\ud800"}, "Unicode"),
         ({"name": "a", "limits": {"down": "fast"}}, "down: 'fast' is not a rate"),
         ({"name": "a", "limits": {"speed": 1}}, "'speed' is not a limit"),
@@ -64,10 +67,10 @@ def test_what_is_not_said_is_not_changed():
 )
 def test_bad_rows_are_named(raw, message):
     with pytest.raises(Invalid) as caught:
-        read_rows([{"name": "fine"}, raw], NOW)
+        read_rows([{"name": "fine"}, raw], GROUPS, NOW)
     assert caught.value.code == "bad_rows"
     headline, problem = caught.value.message.splitlines()
-    assert "1 problem" in headline
+    assert headline == "nothing was imported, because of 1 problem:"
     assert problem.startswith("row 2: ")
     assert message in problem
     caught.value.message.encode()
@@ -75,17 +78,19 @@ def test_bad_rows_are_named(raw, message):
 
 def test_all_bad_rows_are_named_by_their_own_numbers():
     with pytest.raises(Invalid) as caught:
-        read_rows([{"row": 10, "name": ""}, {"row": 11, "name": "a"}, {"row": 12, "name": "A"}], NOW)
-    assert [line.split(":")[0] for line in caught.value.message.splitlines()[1:]] == ["row 10", "row 12"]
+        rows = [{"name": ""}, {"name": "a", "note": "\n"}, {"name": "A"}, {"name": "b", "groups": "no"}, {"name": "c"}]
+        read_rows([row | {"row": number} for number, row in enumerate(rows, 10)], GROUPS, NOW)
+    named = [line.split(":")[0] for line in caught.value.message.splitlines()[1:]]
+    assert named == ["row 10", "row 11", "row 12", "row 13"]
 
 
 def test_not_endlessly_many():
     with pytest.raises(Invalid) as caught:
-        read_rows([{}] * MOST_ROWS, NOW)
+        read_rows([{}] * MOST_ROWS, GROUPS, NOW)
     assert len(caught.value.message.splitlines()) == 1 + MOST_PROBLEMS
     assert f"at least {MOST_PROBLEMS}" in caught.value.message
     with pytest.raises(Invalid) as caught:
-        read_rows([{}] * (MOST_ROWS + 1), NOW)
+        read_rows([{}] * (MOST_ROWS + 1), GROUPS, NOW)
     assert caught.value.code == "too_many_rows"
 
 
@@ -102,7 +107,7 @@ def test_names_that_are_taken_are_a_conflict_unless_more_is_wrong():
 
 def test_a_password_is_in_no_message():
     with pytest.raises(Invalid) as caught:
-        read_rows([{"name": "a", "password": "top\0secret"}, {"name": "b", "password": ["topsecret"]}], NOW)
+        read_rows([{"name": "a", "password": "top\0secret"}, {"name": "b", "password": ["topsecret"]}], GROUPS, NOW)
     assert "secret" not in caught.value.message
 
 
@@ -123,7 +128,7 @@ USER = User(
 
 def test_what_is_written_is_read():
     written = json.loads(json.dumps(write_row(USER, with_hash=True)))
-    [row] = read_rows([written], NOW)
+    [row] = read_rows([written], GROUPS, NOW)
     assert row.fields() == {
         "note": "=1+1",
         "enabled": False,
@@ -145,6 +150,6 @@ KEYS = st.sampled_from(["row", "name", "password", "note", "enabled", "groups", 
 @given(st.lists(st.dictionaries(KEYS, JSON) | JSON, max_size=3))
 def test_garbage_is_refused_or_rows(rows):
     try:
-        read_rows(rows, NOW)
+        read_rows(rows, GROUPS, NOW)
     except Invalid as error:
         error.message.encode()

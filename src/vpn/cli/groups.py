@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vpn.cli.context import Context
-from vpn.cli.limit_options import with_limits
+from vpn.cli.limit_options import ChangesSharedLimits, SharedLimitedCommand, limits_said, shared_said
 from vpn.cli.output import Format, moment
 
 app = typer.Typer(
@@ -18,16 +18,15 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="The group's name.", show_default=False)]
 Note = Annotated[str | None, typer.Option(help="Anything to remember about the group.")]
-_COLUMNS = ("name", "members", "down_up", "data", "note")
+_COLUMNS = ("name", "members", "down / up", "data", "note")
 _PLAIN_COLUMNS = ("name", "members", "down", "up", "data_limit", "reset", "created_at", "note")
 
 
-@app.command("add")
-@with_limits(shared=True)
-def add(ctx: typer.Context, name: Name, note: Note = None, *, limits: dict[str, Any], shared: dict[str, Any]) -> None:
+@app.command("add", cls=SharedLimitedCommand)
+def add(ctx: typer.Context, name: Name, note: Note = None) -> None:
     """Add a group. In the group everyone are all users, without being put there."""
     context: Context = ctx.obj
-    fields = {"limits": limits, "shared": shared} | ({} if note is None else {"note": note})
+    fields = {"limits": limits_said(ctx), "shared": shared_said(ctx)} | ({} if note is None else {"note": note})
     group = context.client().add_group(name, fields)
     if context.output.for_people:
         context.output.sentence(
@@ -58,19 +57,16 @@ def show(ctx: typer.Context, name: Name) -> None:
     context.output.record(_shown(context, context.client().group(name)))
 
 
-@app.command("edit")
-@with_limits(shared=True, clearing=True)
+@app.command("edit", cls=ChangesSharedLimits)
 def edit(
     ctx: typer.Context,
     name: Name,
     new_name: Annotated[str | None, typer.Option("--name", help="Another name; members stay in it.")] = None,
     note: Note = None,
-    *,
-    limits: dict[str, Any],
-    shared: dict[str, Any],
 ) -> None:
     """Change a group."""
-    said = (("name", new_name), ("note", note), ("limits", limits or None), ("shared", shared or None))
+    limits, shared = limits_said(ctx) or None, shared_said(ctx) or None
+    said = (("name", new_name), ("note", note), ("limits", limits), ("shared", shared))
     changes = {key: value for key, value in said if value is not None}
     if not changes:
         raise typer.BadParameter("say what to change, with --name, --note, or a limit")
@@ -99,20 +95,20 @@ def _listed(context: Context, group: dict[str, Any]) -> dict[str, Any]:
         return flat | {key: limits.get(key, "") for key in ("down", "up", "data_limit", "reset")}
     from vpn.cli.limit_texts import data_text, rates_text
 
-    return flat | {"down_up": rates_text(limits), "data": data_text(limits)}
+    return flat | {"down / up": rates_text(limits), "data": data_text(limits)}
 
 
 def _shown(context: Context, group: dict[str, Any]) -> dict[str, Any]:
     """A group as people or programs want to see it."""
     if not context.output.for_people:
         return group
-    from vpn.cli.limit_texts import limit_texts
+    from vpn.cli.limit_texts import shown_limits
 
     return {
         "name": group["name"],
         "members": group["members"],
         "note": group["note"],
-        **limit_texts(group["limits"]),
-        **{f"shared_{field}": text for field, text in limit_texts(group["shared"]).items()},
+        **shown_limits(group["limits"]),
+        **{f"shared_{field}": text for field, text in shown_limits(group["shared"]).items()},
         **{key: moment(group[key]) for key in ("created_at", "updated_at")},
     }

@@ -5,15 +5,17 @@ What is written goes to the API as it is: there, and only there, is it read and 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 ALL = "all"
 """What `--clear` takes for every limit."""
+
+_CLEAR = "clear"
+_SAID = "vpn.limits"
 
 
 class LimitOption(NamedTuple):
@@ -65,47 +67,70 @@ SHARED = tuple(
 )
 
 
-def with_limits(
-    *, shared: bool = False, clearing: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options, and hand what was said to its parameter `limits` (and `shared`).
+class LimitedCommand(TyperCommand):
+    """A command with the options of `LIMITS`.
 
-    Args:
-        shared: also those of what the members of a group have together.
-        clearing: also ``--clear``, for commands that change something; what is cleared is None.
+    They are made when the command is the one that runs, or whose help is shown: a parameter of a function costs a
+    quarter of a millisecond at the start of every command, whichever it is.
     """
-    options = LIMITS + (SHARED if shared else ())
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def run(**arguments: Any) -> None:
-            cleared = _cleared(arguments.pop("clear", None) or [], options)
-            said = {option: arguments.pop(option.parameter) for option in options}
-            said = {option: value for option, value in said.items() if value not in (None, [])} | cleared
-            arguments["limits"] = _of(LIMITS, said)
-            if shared:
-                arguments["shared"] = _of(SHARED, said)
-            command(**arguments)
+    options: ClassVar[Sequence[LimitOption]] = LIMITS
+    clearing: ClassVar[bool] = False
+    """Whether there is ``--clear``, for commands that change something."""
 
-        own = inspect.signature(command, eval_str=True).parameters.values()
-        parameters = [each for each in own if each.name not in ("limits", "shared")]
-        parameters += map(_parameter, options)
-        if clearing:
-            parameters.append(_clear_parameter(options))
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
-        return run
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All parameters, ours behind the command's own."""
+        if not any(each.name == self.options[0].parameter for each in self.params):
+            self.params += [_option(each) for each in self.options]
+            self.params += [_clear_option(self.options)] if self.clearing else []
+        return super().get_params(ctx)
 
-    return decorate
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what was said of limits is kept for `limits_said` and `shared_said`."""
+        said = {option: ctx.params.pop(option.parameter) for option in self.options}
+        cleared = ctx.params.pop(_CLEAR, None) or ()
+        kept = {option: _plain(value) for option, value in said.items() if value not in (None, (), [])}
+        ctx.meta[_SAID] = _cleared(cleared, self.options) | kept  # what is cleared may be said anew
+        return super().invoke(ctx)
 
 
-def _of(table: Sequence[LimitOption], said: Mapping[LimitOption, Any]) -> dict[str, Any]:
-    return {option.field: _plain(value) for option, value in said.items() if option in table}
+class ChangesLimits(LimitedCommand):
+    """And ``--clear``."""
+
+    clearing = True
+
+
+class SharedLimitedCommand(LimitedCommand):
+    """And the options of `SHARED`."""
+
+    options = LIMITS + SHARED
+
+
+class ChangesSharedLimits(SharedLimitedCommand):
+    """And ``--clear``."""
+
+    clearing = True
+
+
+def limits_said(ctx: typer.Context) -> dict[str, Any]:
+    """The limits that the options of this command say, by field; None: it is cleared."""
+    return _of(LIMITS, ctx)
+
+
+def shared_said(ctx: typer.Context) -> dict[str, Any]:
+    """What the options of this command say of all members together, by field; None: it is cleared."""
+    return _of(SHARED, ctx)
+
+
+def _of(table: Sequence[LimitOption], ctx: typer.Context) -> dict[str, Any]:
+    return {option.field: value for option, value in ctx.meta[_SAID].items() if option in table}
 
 
 def _plain(value: Any) -> Any:
     """A list with the one item "none" says that there is no limit, as the word does elsewhere."""
-    return [] if isinstance(value, list) and [each.lower() for each in value] == ["none"] else value
+    if isinstance(value, str):
+        return value
+    return [] if [each.lower() for each in value] == ["none"] else list(value)
 
 
 def _cleared(keys: Sequence[str], options: Sequence[LimitOption]) -> dict[LimitOption, None]:
@@ -115,18 +140,19 @@ def _cleared(keys: Sequence[str], options: Sequence[LimitOption]) -> dict[LimitO
     return {option: None for key, option in known.items() if key in keys or ALL in keys}
 
 
-def _parameter(option: LimitOption) -> inspect.Parameter:
-    kind = list[str] if option.repeatable else str
-    info = typer.Option(option.flag, metavar=option.metavar, help=option.help, show_default=False)
-    return _keyword(option.parameter, Annotated[kind | None, info])
-
-
-def _clear_parameter(options: Sequence[LimitOption]) -> inspect.Parameter:
-    text = f"Say nothing more about this limit, so that it is inherited: e.g. {options[0].key}, or {ALL}."
-    return _keyword(
-        "clear", Annotated[list[str] | None, typer.Option("--clear", metavar="LIMIT", help=text, show_default=False)]
+def _option(option: LimitOption) -> TyperOption:
+    return TyperOption(
+        param_decls=[option.parameter, option.flag],
+        metavar=option.metavar,
+        help=option.help,
+        multiple=option.repeatable,
     )
 
 
-def _keyword(name: str, annotation: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+def _clear_option(options: Sequence[LimitOption]) -> TyperOption:
+    return TyperOption(
+        param_decls=[_CLEAR, "--clear"],
+        metavar="LIMIT",
+        help=f"Say nothing more about this limit, so that it is inherited: e.g. {options[0].key}, or {ALL}.",
+        multiple=True,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vpn.cli.output import moment
 from vpn.domain.units import show_duration, show_rate, show_size
 
 NONE = "none"
@@ -18,7 +19,7 @@ _WEIGHTS = ("share", "priority")
 
 def limit_text(field: str, value: Any) -> str:
     """One limit, as the API shows it, for a person."""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "; ".join(map(str, value)) or NONE
     if value == 0 and field not in _WEIGHTS:
         return NONE
@@ -28,8 +29,8 @@ def limit_text(field: str, value: Any) -> str:
         return show_size(value)
     if field == "expires_after":
         return show_duration(value)
-    if field == "expires_at":
-        return "never" if value.startswith(_NEVER) else str(value)
+    if field == "expires_at" and value.startswith(_NEVER):
+        return "never"
     return str(value)
 
 
@@ -43,13 +44,21 @@ def expiry_text(limits: Mapping[str, Any], first_used_at: str | None) -> str:
     if limits.get("expires_after") and first_used_at:
         moments.append(datetime.fromisoformat(first_used_at) + timedelta(seconds=limits["expires_after"]))
     if moments:
-        return min(moments).astimezone().strftime("%Y-%m-%d %H:%M")
+        return moment(min(moments).isoformat())
     return f"{show_duration(limits['expires_after'])} after first use" if limits.get("expires_after") else "-"
 
 
 def limit_texts(limits: Mapping[str, Any]) -> dict[str, str]:
     """Several, by field."""
     return {field: limit_text(field, value) for field, value in limits.items()}
+
+
+def shown_limits(limits: Mapping[str, Any]) -> dict[str, str]:
+    """Several, by field, with moments as a person reads them."""
+    texts = limit_texts(limits)
+    if texts.get("expires_at", "never") != "never":
+        texts["expires_at"] = moment(texts["expires_at"])
+    return texts
 
 
 def rates_text(limits: Mapping[str, Any]) -> str:

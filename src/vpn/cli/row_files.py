@@ -174,11 +174,11 @@ def _numbered(path: Path, document: Any, lines: Sequence[int] | None) -> Rows:
     numbers = lines or range(1, len(document) + 1)
     rows: Rows = []
     for number, row in zip(numbers, document, strict=True):
-        limits = {key: row[key] for key in row if key in _LIMITS}
-        rest = {key: row[key] for key in row if key not in _LIMITS}
-        if limits:  # as in a table; or below the key limits, as an export has them
-            rest["limits"] = {**(rest.get("limits") or {}), **limits}
-        rows.append(_plain(rest | {"row": number}))
+        # Limits may stand in the row, as in a table, or below the key limits, as an export has them.
+        below = row.get("limits") or {}
+        limits = {key: row[key] for key in row if key in _LIMITS} if isinstance(below, dict) else {}
+        rest = {key: row[key] for key in row if key not in limits}
+        rows.append(_plain(rest | {"row": number} | ({"limits": {**below, **limits}} if limits else {})))
     return rows
 
 

@@ -9,7 +9,7 @@ import typer
 
 from vpn.cli import roster
 from vpn.cli.context import Context
-from vpn.cli.limit_options import with_limits
+from vpn.cli.limit_options import ChangesLimits, LimitedCommand, limits_said
 from vpn.cli.output import Format, curl_line, moment, one_line, write
 
 app = typer.Typer(
@@ -27,13 +27,12 @@ Groups = Annotated[
     typer.Option("--group", help="A group to be in, the nearest first. They replace those before.", show_default=False),
 ]
 NoGroup = Annotated[bool, typer.Option("--no-group", help="Be in no group.")]
-_COLUMNS = ("name", "enabled", "groups", "down_up", "data", "expires", "note")
+_COLUMNS = ("name", "enabled", "groups", "down / up", "data", "expires", "note")
 _PLAIN_COLUMNS = ("name", "enabled", "groups", "down", "up", "data_limit", "reset", "expires_at", "created_at", "note")
 _WHERE = ("group", "enabled", "search", "name")
 
 
-@app.command("add")
-@with_limits()
+@app.command("add", cls=LimitedCommand)
 def add(
     ctx: typer.Context,
     name: Name,
@@ -41,12 +40,12 @@ def add(
     note: Note = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Do not let the user connect yet.")] = False,
     group: Groups = None,
-    *,
-    limits: dict[str, Any],
 ) -> None:
     """Add a user, and print what is needed to connect."""
     context: Context = ctx.obj
-    fields = _said(note=note, enabled=False if disabled else None, groups=group or None, limits=limits or None)
+    fields = _said(
+        note=note, enabled=False if disabled else None, groups=group or None, limits=limits_said(ctx) or None
+    )
     access = context.client().add_user(name, _read(password), fields)
     _show_access(context, access, f"Added {access['user']['name']}.")
 
@@ -78,8 +77,7 @@ def show(ctx: typer.Context, name: Name) -> None:
     context.output.record(_shown(context, context.client().user(name)))
 
 
-@app.command("edit")
-@with_limits(clearing=True)
+@app.command("edit", cls=ChangesLimits)
 def edit(
     ctx: typer.Context,
     name: Annotated[str | None, typer.Argument(help="The user's name.", show_default=False)] = None,
@@ -96,11 +94,10 @@ def edit(
     ] = None,
     enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Let connect, or no more.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before changing many users.")] = False,
-    limits: dict[str, Any],
 ) -> None:
     """Change a user, or all users of whom something is true."""
     groups = [] if no_group else group or None
-    changes = _said(name=new_name, note=note, enabled=enable, groups=groups, limits=limits or None)
+    changes = _said(name=new_name, note=note, enabled=enable, groups=groups, limits=limits_said(ctx) or None)
     if not changes:
         raise typer.BadParameter("say what to change, with --name, --note, --group, or a limit")
     if (name is None) == (not where):
@@ -197,7 +194,7 @@ def _listed(context: Context, user: dict[str, Any]) -> dict[str, Any]:
 
     return flat | {
         "groups": ", ".join(user["groups"]) or "-",
-        "down_up": limit_texts.rates_text(limits),
+        "down / up": limit_texts.rates_text(limits),
         "data": limit_texts.data_text(limits),
         "expires": limit_texts.expiry_text(limits, user.get("first_used_at")),
     }
@@ -207,18 +204,17 @@ def _shown(context: Context, user: dict[str, Any]) -> dict[str, Any]:
     """A user as people or programs want to see it."""
     if not context.output.for_people:
         return user
-    from vpn.cli.limit_texts import limit_texts
+    from vpn.cli.limit_texts import shown_limits
 
-    own = limit_texts(user["limits"])
-    inherited = {field: text for field, text in limit_texts(user["effective"]).items() if field not in own}
+    own = shown_limits(user["limits"])
+    inherited = {field: f"{text} (inherited)" for field, text in shown_limits(user["effective"]).items()}
     first_used = user.get("first_used_at")
     return {
         "name": user["name"],
         "enabled": user["enabled"],
         "groups": ", ".join(user["groups"]) or "-",
         "note": user["note"],
-        **own,
-        **{field: f"{text} (inherited)" for field, text in inherited.items()},
+        **(inherited | own),
         **({"first_used_at": moment(first_used)} if first_used else {}),
         **{key: moment(user[key]) for key in ("created_at", "updated_at")},
     }

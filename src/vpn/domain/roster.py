@@ -6,9 +6,9 @@ and truth may be written as texts too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,7 +27,6 @@ OnConflict = Literal["fail", "skip", "update"]
 
 _YES = ("yes", "true", "1", "on")
 _NO = ("no", "false", "0", "off")
-_T = TypeVar("_T")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,15 +83,18 @@ class Problems:
         """
         if not self._found:
             return
-        count = f"at least {len(self._found)}" if self.enough else str(len(self._found))
-        message = "\n".join([f"nothing was imported, because of {count} problems:", *self._found])
+        count = f"{'at least ' if self.enough else ''}{len(self._found)} problem{'s' if len(self._found) > 1 else ''}"
+        message = "\n".join([f"nothing was imported, because of {count}:", *self._found])
         if self._conflicts == len(self._found):
             raise Conflict("users_exist", message, "leave them out, or say what becomes of them: skip or update")
         raise Invalid("bad_rows", message, "mend these rows and import all again")
 
 
-def read_rows(rows: Sequence[Any], now: datetime) -> list[Row]:
+def read_rows(rows: Sequence[Any], groups: Container[str], now: datetime) -> list[Row]:
     """Well-formed rows, in which no name is there twice and no value is bad.
+
+    Args:
+        groups: that there are, in the form under which names are compared.
 
     Raises:
         Invalid: there are too many; or what is wrong with up to `MOST_PROBLEMS` of them.
@@ -106,11 +108,11 @@ def read_rows(rows: Sequence[Any], now: datetime) -> list[Row]:
         number = raw.get("row") if isinstance(raw, dict) else None
         number = number if isinstance(number, int) and 0 < number < 2**31 else place
         try:
-            row = _read(raw, number, now)
+            row = _read(raw, number)
             if canonical(row.name) in seen:
                 raise Invalid("bad_row", f"the name {row.name} is in another row too", "name each user once")
             seen.add(canonical(row.name))
-            read.append(row)
+            read.append(_checked(row, groups, now))
         except Invalid as error:
             problems.add(number, error)
             if problems.enough:
@@ -135,12 +137,16 @@ def write_row(user: User, *, with_hash: bool) -> dict[str, Any]:
     return row
 
 
-def _read(raw: Any, number: int, now: datetime) -> Row:
+def _read(raw: Any, number: int) -> Row:
     try:
         row = msgspec.structs.replace(msgspec.convert(raw, Row), row=number)
     except (msgspec.ValidationError, UnicodeError) as error:
         raise Invalid("bad_row", _printable(str(error)), "see /docs for what a row may have") from None
     check_name(row.name)
+    return row
+
+
+def _checked(row: Row, groups: Container[str], now: datetime) -> Row:
     if row.password is not None and row.password_hash is not None:
         raise Invalid("bad_row", "there are both a password and a password_hash", "give one of them")
     if row.password is not None:
@@ -151,7 +157,9 @@ def _read(raw: Any, number: int, now: datetime) -> Row:
         raise Invalid("bad_row", "first_used_at has no time zone", "add one, as in 2026-12-31T18:00:00Z")
     fields = row.fields()
     check_note(fields.get("note", ""))
-    check_groups(fields.get("groups", ()))
+    for name in check_groups(fields.get("groups", ())):
+        if canonical(name) not in groups:
+            raise Invalid("group_unknown", f"there is no group {name}", f"add it with: vpn groups add {name}")
     change_limits(NO_LIMITS, fields.get("limits", {}), now)
     if row.first_used_at is not None:
         row = msgspec.structs.replace(row, first_used_at=row.first_used_at.astimezone(UTC))

@@ -68,9 +68,8 @@ class RosterService:
             Unavailable: there are more passwords than can be hashed in time.
         """
         now = self._clock()
-        read = await asyncio.to_thread(read_rows, rows, now)
-        known = {canonical(group.name) for group in await self._groups.all()}
-        merge = _Merge(read, on_conflict, known, now)
+        groups = {canonical(group.name) for group in await self._groups.all()}
+        merge = _Merge(await asyncio.to_thread(read_rows, rows, groups, now), on_conflict, now)
         # All is tried before the costly part, and done behind it.
         await self._users.rewrite(merge.meant, merge, rehearse=True)
         made: dict[str, str] = {}
@@ -104,7 +103,7 @@ class RosterService:
 class _Merge:
     """What becomes of the users in the store, given those that rows speak of; it may be asked again."""
 
-    def __init__(self, rows: Sequence[Row], on_conflict: OnConflict, groups: set[str], now: datetime) -> None:
+    def __init__(self, rows: Sequence[Row], on_conflict: OnConflict, now: datetime) -> None:
         self.meant = Selection(names=tuple(row.name for row in rows))
         self.hashes: Mapping[str, str] | None = None
         """By name; None: it is a rehearsal, and needs none."""
@@ -113,7 +112,6 @@ class _Merge:
         self.skipped: list[Row] = []
         self._rows = rows
         self._on_conflict = on_conflict
-        self._groups = groups
         self._now = now
 
     def __call__(self, found: list[User]) -> list[User]:
@@ -143,11 +141,7 @@ class _Merge:
         return made
 
     def _filled(self, user: User, row: Row) -> User:
-        fields = row.fields()
-        missing = [name for name in fields.get("groups", ()) if canonical(name) not in self._groups]
-        if missing:
-            raise Invalid("group_unknown", f"there is no group {missing[0]}", "add it with: vpn groups add")
-        user = change_user(user, fields, self._now)
+        user = change_user(user, row.fields(), self._now)
         if row.first_used_at is not None:
             user = replace(user, first_used_at=row.first_used_at)
         password_hash = row.password_hash or (self.hashes or {}).get(row.name) or user.password_hash
