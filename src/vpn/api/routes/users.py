@@ -44,9 +44,8 @@ def router(users: UserService, groups: GroupService, links_for: LinksFor) -> API
         """List users by name."""
         where = Where(search=search, group=group, enabled=enabled).selection()
         found, total = await users.page(page=page, page_size=page_size, where=where)
-        limits = await groups.limits_of(found)
         return UserPage(
-            data=[UserView.of(user, effective) for user, effective in zip(found, limits, strict=True)],
+            data=UserView.of_all(found, await groups.limits_of(found)),
             total=total,
             page=page,
             page_size=page_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -133,13 +133,29 @@ class UserView(BaseModel):
     @classmethod
     def of(cls, user: User, effective: Limits) -> UserView:
         """The view of a user."""
+        return cls._of(user, LimitsView.of_limits(user.limits), LimitsView.of_limits(effective))
+
+    @classmethod
+    def of_all(cls, users: Iterable[User], effective: Iterable[Limits]) -> list[UserView]:
+        """The views of many, of whom most have limits that another one has too."""
+        views: dict[Limits, LimitsView] = {}
+
+        def view(limits: Limits) -> LimitsView:
+            if limits not in views:
+                views[limits] = LimitsView.of_limits(limits)
+            return views[limits]
+
+        return [cls._of(user, view(user.limits), view(limits)) for user, limits in zip(users, effective, strict=True)]
+
+    @classmethod
+    def _of(cls, user: User, limits: LimitsView, effective: LimitsView) -> UserView:
         return cls(
             name=user.name,
             enabled=user.enabled,
             note=user.note,
             groups=list(user.groups),
-            limits=LimitsView.of_limits(user.limits),
-            effective=LimitsView.of_limits(effective),
+            limits=limits,
+            effective=effective,
             first_used_at=user.first_used_at,
             created_at=user.created_at,
             updated_at=user.updated_at,
