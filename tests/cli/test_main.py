@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from vpn import __version__
@@ -39,3 +42,12 @@ def test_an_interrupt_is_no_defect(vpn, monkeypatch):
 def test_version(vpn):
     assert vpn("version").out == f"vpn-manager {__version__}\n"
     assert vpn("version", "--format", "plain").out == f"version\t{__version__}\n"
+
+
+def test_starting_imports_nothing_heavy():
+    heavy = "{'msgspec', 'pydantic', 'asyncio', 'sqlalchemy', 'httpx', 'argon2', 'csv', 'ruamel.yaml'}"
+    code = (
+        f"import sys, typer.main, vpn.cli.main as m; typer.main.get_command(m.app); print({heavy} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

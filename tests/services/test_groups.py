@@ -52,6 +52,15 @@ async def test_a_taken_name(groups, published):
     assert len(published) == 1
 
 
+async def test_no_group_becomes_the_one_that_all_are_in(groups):
+    await groups.add("staff")
+    with pytest.raises(Invalid):
+        await groups.edit("staff", new_name="Everyone")
+    await groups.add("everyone")
+    assert (await groups.edit("everyone", new_name="Everyone")).group.name == "Everyone"
+    assert (await groups.edit("everyone", new_name="all")).members == 0
+
+
 async def test_the_nearest_limit_holds(groups, users):
     await groups.add("everyone", limits={"down": "1mbit", "up": "1mbit", "max_devices": 9, "share": 5})
     await groups.add("staff", limits={"down": "2mbit", "up": "2mbit", "max_devices": 8})

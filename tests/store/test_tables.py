@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from sqlalchemy.dialects import sqlite
 
-from vpn.store.tables import UTCDateTime, metadata
+from vpn.domain.limits import NO_LIMITS, Limits
+from vpn.store.tables import Document, UTCDateTime, metadata
 
 
 def test_times_without_a_zone_are_taken_as_utc():
@@ -16,3 +17,13 @@ def test_times_without_a_zone_are_taken_as_utc():
 def test_every_constraint_has_a_name():
     for table in metadata.tables.values():
         assert all(constraint.name for constraint in table.constraints)
+
+
+def test_documents_hold_what_is_said():
+    kind, dialect = Document(Limits), sqlite.dialect()
+    limits = Limits(down=0, sources=(), expires_at=datetime(2026, 1, 1, tzinfo=UTC))
+    kept = kind.process_bind_param(limits, dialect)
+    assert kept == '{"sources":[],"expires_at":"2026-01-01T00:00:00Z","down":0}'
+    assert kind.process_result_value(kept, dialect) == limits
+    assert kind.process_bind_param(NO_LIMITS, dialect) == "{}"
+    assert kind.process_result_value("{}", dialect) == NO_LIMITS

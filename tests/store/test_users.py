@@ -164,27 +164,6 @@ async def test_a_number_is_never_given_out_twice(store):
     assert second.number > first.number
 
 
-async def test_selections(staffed):
-    await staffed.add(user("alice", groups=("staff",)))
-    await staffed.add(user("bob", groups=("staff", "trial"), enabled=False))
-    await staffed.add(user("carol"))
-    for where, names in (
-        (Selection(), "alice bob carol"),
-        (Selection(group="STAFF"), "alice bob"),
-        (Selection(group="everyone"), "alice bob carol"),
-        (Selection(group="nothing"), ""),
-        (Selection(group="a\0"), ""),
-        (Selection(enabled=True), "alice carol"),
-        (Selection(group="staff", enabled=False), "bob"),
-        (Selection(names=("ALICE", "dave", "x\0")), "alice"),
-        (Selection(names=()), ""),
-        (Selection(search="o", group="trial"), "bob"),
-    ):
-        page, total = await staffed.page(offset=0, limit=10, where=where)
-        assert [each.name for each in page] == names.split(), where
-        assert total == len(page)
-
-
 async def test_many_are_rewritten_at_once(staffed):
     for name in ("alice", "bob", "carol"):
         await staffed.add(user(name, groups=("staff",) if name != "carol" else ()))
@@ -233,21 +212,6 @@ async def test_the_first_use_is_noted_once(store):
     await store.note_first_uses({alice.number: NOW + timedelta(days=1), bob.number: NOW + timedelta(days=2)})
     assert (await store.get("alice")).first_used_at == NOW
     assert (await store.get("bob")).first_used_at == NOW + timedelta(days=2)
-
-
-async def test_a_page_takes_as_many_questions_however_many_users_are_on_it(staffed, database):
-    from sqlalchemy import event
-
-    for number in range(20):
-        await staffed.add(user(f"user{number}", groups=("staff", "trial")))
-    asked = []
-    engine = database._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
-    await staffed.page(offset=0, limit=20)
-    assert len(asked) == 3
-    asked.clear()
-    assert len(await staffed.all()) == 20
-    assert len(asked) == 2
 
 
 async def test_a_rehearsal_changes_nothing_and_finds_what_is_wrong(staffed):

@@ -8,6 +8,7 @@ from typing import Unpack
 
 from msgspec.structs import replace
 
+from vpn.domain.errors import Invalid
 from vpn.domain.group import EVERYONE, Group, check_group_name
 from vpn.domain.limits import NO_LIMITS, Limits, inherited
 from vpn.domain.user import User, canonical
@@ -57,11 +58,13 @@ class GroupService:
         """Change what is named.
 
         Raises:
-            Invalid: a value is not allowed.
+            Invalid: a value is not allowed, or the group would become ``everyone``, in which users are unasked.
             NotFound: none bears the name.
             Conflict: the new name is taken.
         """
         now = self._clock()
+        if new_name is not None and canonical(new_name) == EVERYONE != canonical(name):
+            raise Invalid("bad_name", f"no group can become {EVERYONE}", f"add it with: vpn groups add {EVERYONE}")
         called = {} if new_name is None else {"name": check_group_name(new_name)}
         counted = await self._store.change(name, lambda group: replace(change_group(group, changes, now), **called))
         await self._snapshots.publish()
