@@ -23,7 +23,7 @@ from fastapi import FastAPI
 
 from vpn import logs, privileges
 from vpn.api import in_process
-from vpn.api.app import create_app
+from vpn.api.app import Services, create_app
 from vpn.api.auth import trusted
 from vpn.api.server import APIServer
 from vpn.data_directory import DataDirectory
@@ -216,7 +216,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         await bans.load()
         data_plane = DataPlane(settings, snapshots, bans, shaping, reread)
         status = StatusService(user_store, data_plane.inbounds)
-        app = create_app(
+        services = Services(
             users=users,
             groups=GroupService(group_store, snapshots, clock),
             roster=RosterService(user_store, group_store, snapshots, clock),
@@ -224,8 +224,8 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             status=status,
             data_plane=data_plane,
             bans=bans,
-            token=directory.read_token(),
         )
+        app = create_app(services, directory.read_token())
         yield House(app, users, user_store, facts, snapshots, ledger, enforcement, shaping, data_plane, status, bans)
     finally:
         await database.close()

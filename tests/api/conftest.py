@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from vpn.api import in_process
-from vpn.api.app import create_app
+from vpn.api.app import Services, create_app
 from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
@@ -52,7 +52,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     settings = Settings(data_dir=tmp_path)
     bans = BanService(BanStore(database), ban_rules_of(settings.bans), partial(datetime.now, UTC))
     await bans.load()
-    yield create_app(
+    services = Services(
         users=UserService(store, snapshots, clock),
         groups=GroupService(group_store, snapshots, clock),
         roster=RosterService(store, group_store, snapshots, clock),
@@ -60,8 +60,8 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         status=StatusService(store, lambda: inbounds),
         data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), lambda: settings),
         bans=bans,
-        token=TOKEN,
     )
+    yield create_app(services, TOKEN)
     await database.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
@@ -37,17 +38,19 @@ Over the Unix socket `api.sock` beside it, none is needed. Every error has the o
 """
 
 
-def create_app(
-    *,
-    users: UserService,
-    groups: GroupService,
-    roster: RosterService,
-    links_for: user_routes.LinksFor,
-    status: StatusService,
-    data_plane: DataPlane,
-    bans: BanService,
-    token: str,
-) -> FastAPI:
+class Services(NamedTuple):
+    """What the application offers."""
+
+    users: UserService
+    groups: GroupService
+    roster: RosterService
+    links_for: user_routes.LinksFor
+    status: StatusService
+    data_plane: DataPlane
+    bans: BanService
+
+
+def create_app(services: Services, token: str) -> FastAPI:
     """Put the application together."""
     app = FastAPIOffline(
         redoc_url=None,
@@ -61,13 +64,16 @@ def create_app(
     app.add_middleware(_BoundedBody)
     app.add_middleware(Guard, token=token)  # the one added last is asked first
     guarded = [Depends(documented())]
-    app.include_router(status_routes.health_router(status))
-    app.include_router(status_routes.router(status), dependencies=guarded)
-    app.include_router(reload_routes.router(data_plane), dependencies=guarded)
-    app.include_router(user_routes.router(users, groups, links_for), dependencies=guarded)
-    app.include_router(group_routes.router(groups), dependencies=guarded)
-    app.include_router(roster_routes.router(roster), dependencies=guarded)
-    app.include_router(ban_routes.router(bans), dependencies=guarded)
+    app.include_router(status_routes.health_router(services.status))
+    for router in (
+        status_routes.router(services.status),
+        reload_routes.router(services.data_plane),
+        user_routes.router(services.users, services.groups, services.links_for),
+        group_routes.router(services.groups),
+        roster_routes.router(services.roster),
+        ban_routes.router(services.bans),
+    ):
+        app.include_router(router, dependencies=guarded)
     return app
 
 
