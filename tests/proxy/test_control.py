@@ -4,6 +4,7 @@ import pytest
 from vpn.domain.address import Endpoint
 from vpn.domain.egress import Choice, Egress, Resolving, Route, Upstream
 from vpn.domain.inbound import Inbound
+from vpn.domain.policy import GroupRules, Policy, Rule, UserRules
 from vpn.domain.session import Session
 from vpn.proxy import control
 
@@ -16,6 +17,11 @@ EGRESS = Egress(
 USER = control.SnapshotUser("a", 2**62, "", 3, ("staff",), control.SnapshotLimits(max_connections=2))
 TO_WORKER = [
     control.Snapshot(1, [USER], EGRESS),
+    control.Rules(
+        3,
+        Policy("allow", {"g": GroupRules((Rule(action="block", hours=("mon",)),))}, {"u": UserRules(("g",))}),
+        "/countries.mmdb",
+    ),
     control.Listen([control.Listening(3, 1, Inbound("main", "mixed", Endpoint("::1", 1)))], 10, 2.5),
     control.Verdict(1, True, 2**62),
     control.Bans(["192.0.2.1", "2001:db8::/64"], {"alice": ["192.0.2.2"], "bob": []}),
@@ -25,6 +31,7 @@ TO_DAEMON = [
     control.Ready(),
     control.Listens(),
     control.Applied(7),
+    control.RulesApplied(7, "a file is missing"),
     control.Refuses(),
     control.Verify(1, "alice", "s3cret", "192.0.2.1"),
     control.Attempts([control.Attempt("alice", "192.0.2.1", 3)], [control.Attempt("bob", "::1")]),

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.plane import read_exactly, snapshot
 from tests.support.supervised import until
+from vpn.domain.policy import ALLOW_ALL
+from vpn.proxy.control import Rules
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +40,17 @@ async def test_a_change_is_in_force_when_publish_returns(daemon, echo_port):
         await asyncio.to_thread(daemon.tunnel, echo_port, "alice")
     alice.close()
     bob.close()
+
+
+@pytest.mark.parametrize("daemon", [2], indirect=True)
+async def test_rules_are_in_force_in_all_workers_when_publish_rules_returns(daemon):
+    await daemon.supervisor.publish_rules(Rules(1, ALLOW_ALL))
+    assert daemon.log.lines == []
+    await daemon.supervisor.publish_rules(Rules(2, ALLOW_ALL, "/nowhere.mmdb"))
+    assert [(event, fields["worker"]) for _, event, fields in sorted(daemon.log.lines, key=str)] == [
+        ("a worker cannot work by the policy", 0),
+        ("a worker cannot work by the policy", 1),
+    ]
 
 
 async def test_draining_lets_sessions_end(daemon, echo_port):

@@ -11,9 +11,23 @@ import pytest
 from tests.support.plane import login, read_exactly, snapshot
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
+from vpn.domain.policy import ALLOW_ALL
 from vpn.proxy import limits
 from vpn.proxy.channel import Channel
-from vpn.proxy.control import Applied, Drain, Listen, Listening, Ready, Report, ToDaemon, Verdict, Verify
+from vpn.proxy.control import (
+    NO_RULES,
+    Applied,
+    Drain,
+    Listen,
+    Listening,
+    Ready,
+    Report,
+    Rules,
+    RulesApplied,
+    ToDaemon,
+    Verdict,
+    Verify,
+)
 from vpn.proxy.listener import open_socket
 from vpn.proxy.meter import prepare
 
@@ -49,6 +63,7 @@ class Process:
         sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
         port = sock.getsockname()[1]
         self.channel.send(listen(port), [sock.fileno()])
+        self.channel.send(NO_RULES)
         self.channel.send(snapshot())
         sock.close()
         return port
@@ -91,7 +106,9 @@ def test_it_applies_listens_asks_reports_and_drains(worker):
     assert worker.process.wait(5) == 0
 
 
-def test_it_does_not_accept_before_it_has_a_snapshot(worker):
+@pytest.mark.parametrize("first", ["rules", "snapshot"])
+def test_it_does_not_accept_before_it_has_a_snapshot_and_rules(worker, first):
+    messages = [NO_RULES, snapshot()] if first == "rules" else [snapshot(), NO_RULES]
     sock = open_socket(("127.0.0.1", 0), socket.AF_INET)
     worker.channel.send(listen(sock.getsockname()[1]), [sock.fileno()])
     with socket.create_connection(sock.getsockname(), timeout=5) as client:
@@ -100,9 +117,22 @@ def test_it_does_not_accept_before_it_has_a_snapshot(worker):
         client.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.recv(1)
-        worker.channel.send(snapshot())
+        worker.channel.send(messages[0])
+        worker.next(RulesApplied if first == "rules" else Applied)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        worker.channel.send(messages[1])
         client.settimeout(5)
         assert client.recv(2) == b"\x05\x02"
+
+
+def test_it_says_when_rules_are_in_force_or_cannot_be(worker):
+    worker.listen()
+    assert worker.next(RulesApplied) == RulesApplied(0)
+    worker.channel.send(Rules(1, ALLOW_ALL, "/nowhere.mmdb"))
+    answer = worker.next(RulesApplied)
+    assert answer.version == 1
+    assert "/nowhere.mmdb" in answer.problem
 
 
 def test_a_message_it_cannot_read_ends_it(worker):

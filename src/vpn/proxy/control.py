@@ -11,6 +11,7 @@ import msgspec
 
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
+from vpn.domain.policy import ALLOW_ALL, Policy
 from vpn.domain.session import Session
 
 
@@ -61,6 +62,19 @@ class Snapshot(Message, frozen=True):
     version: int
     users: list[SnapshotUser]
     egress: Egress
+
+
+class Rules(Message, frozen=True):
+    """The policy to work by. Sent when it changes, and to a worker that starts. Versions count up."""
+
+    version: int
+    policy: Policy
+    geoip: str = ""
+    """A file that tells countries (vpn.proxy.countries), opened anew with each of these messages; empty: none."""
+
+
+NO_RULES = Rules(0, ALLOW_ALL)
+"""What holds until somebody says something else."""
 
 
 class Listening(msgspec.Struct, frozen=True):
@@ -130,6 +144,14 @@ class Applied(Message, frozen=True):
     version: int
 
 
+class RulesApplied(Message, frozen=True):
+    """The worker works by this policy, and has cut what it forbids."""
+
+    version: int
+    problem: str = ""
+    """Why it does not, and goes on as before; empty: it does."""
+
+
 class Verify(Message, frozen=True):
     """Is this the password of this user? Answered with `Verdict`."""
 
@@ -196,5 +218,5 @@ class Log(Message, frozen=True):
     fields: dict[str, Any]
 
 
-ToWorker = Snapshot | Listen | Verdict | Bans | Drain
-ToDaemon = Ready | Listens | Refuses | Applied | Verify | Attempts | Hungry | Report | Log
+ToWorker = Snapshot | Rules | Listen | Verdict | Bans | Drain
+ToDaemon = Ready | Listens | Refuses | Applied | RulesApplied | Verify | Attempts | Hungry | Report | Log

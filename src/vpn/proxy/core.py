@@ -24,6 +24,7 @@ from vpn.proxy.pipes import Pipes
 from vpn.proxy.poller import Poller, Timer
 from vpn.proxy.resolver import Resolver
 from vpn.proxy.revision import revise
+from vpn.proxy.rules import Rules
 
 CLOCK = 60.0  # seconds between two looks at the clock on the wall, where rules have hours
 SOON = 0.01  # seconds, so that the moment has come when the timer rings
@@ -85,6 +86,7 @@ class Core:
         self.background = Background(poller)
         self.buffer = bytearray(BUFFER)
         self.view = memoryview(self.buffer)
+        self.rules = Rules(self.background, self.set_policy)
         self._send = send
         self._ended: list[Session] = []
         self._quiet_until: dict[str, float] = {}

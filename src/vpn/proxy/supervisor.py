@@ -11,7 +11,7 @@ import msgspec
 
 from vpn.proxy import limits
 from vpn.proxy.binding import Bound
-from vpn.proxy.control import Bans, Snapshot, UpstreamReport
+from vpn.proxy.control import NO_RULES, Bans, Rules, Snapshot, UpstreamReport
 from vpn.proxy.meter import Meter, prepare
 from vpn.proxy.shaper import Shaper
 from vpn.proxy.worker_process import Daemon, Surroundings, WorkerProcess, WorkerStatus
@@ -73,13 +73,14 @@ class Supervisor:
         self._add(bound)
         self._workers = [WorkerProcess(self._surroundings, number) for number in range(workers)]
 
-    async def start(self, snapshot: Snapshot) -> None:
+    async def start(self, snapshot: Snapshot, rules: Rules = NO_RULES) -> None:
         """Start all workers, and wait until they listen.
 
         Raises:
             TimeoutError: one did not get there within ten seconds.
         """
         self._surroundings.snapshot = snapshot
+        self._surroundings.rules = rules
         self.shaper.start()
         async with asyncio.timeout(READY_TIMEOUT):
             await asyncio.gather(*(worker.start() for worker in self._workers))
@@ -91,14 +92,22 @@ class Supervisor:
         seconds and then left to it.
         """
         self._surroundings.snapshot = snapshot
-        waits = [worker.apply(snapshot) for worker in self._workers if worker.alive]
+        await self._tell(snapshot)
+
+    async def publish_rules(self, rules: Rules) -> None:
+        """Let all workers work by these rules, and wait until they do, as `publish` does."""
+        self._surroundings.rules = rules
+        await self._tell(rules)
+
+    async def _tell(self, message: Snapshot | Rules) -> None:
+        waits = [worker.apply(message) for worker in self._workers if worker.alive]
         if waits:
             _, late = await asyncio.wait(waits, timeout=APPLY_TIMEOUT)
             for wait in late:
                 wait.cancel()
             if late:
                 event = "workers are slow to apply a change"
-                self._surroundings.daemon.log.log(30, event, workers=len(late), version=snapshot.version)
+                self._surroundings.daemon.log.log(30, event, workers=len(late), version=message.version)
 
     async def ban(self, bans: Bans) -> None:
         """Let all workers turn away these and no others, and return when they do, or two seconds have passed."""

@@ -31,6 +31,8 @@ from vpn.proxy.control import (
     Ready,
     Refuses,
     Report,
+    Rules,
+    RulesApplied,
     Snapshot,
     ToWorker,
     Verdict,
@@ -68,6 +70,7 @@ class Worker:
         self._counters = counters
         self._listeners: dict[int, Listener] = {}
         self._first: Listen | None = None
+        self._informed = False
         self._serving = False
         self._reported = Report(0, 0, 0, 0, [])
         self._drain_until = 0.0
@@ -82,8 +85,11 @@ class Worker:
         match message:
             case Snapshot():
                 self._core.apply(message)
+                self._informed = True
                 self._channel.send(Applied(message.version))
                 self._begin()
+            case Rules():
+                self._core.rules.work_from(message, partial(self._ruled, message.version))
             case Verdict():
                 self._core.credentials.settle(message, self._poller.now)
             case Bans():
@@ -93,12 +99,17 @@ class Worker:
                 if self._serving:
                     self._listen(message)
                     self._channel.send(Listens())
-                else:  # first there must be a snapshot to work from
+                else:  # first there must be a snapshot and a policy
                     self._first = message
             case Drain():
                 self._drain(message.seconds)
             case _:
                 assert_never(message)
+
+    def _ruled(self, version: int, problem: str) -> None:
+        """A policy is in force, or cannot be."""
+        self._channel.send(RulesApplied(version, problem))
+        self._begin()
 
     def _listen(self, message: Listen) -> None:
         """Serve these inbounds and no others."""
@@ -126,8 +137,8 @@ class Worker:
         self._poller.call_later(drain, partial(self._core.cut_inbound, number))
 
     def _begin(self) -> None:
-        """Begin to accept, now that there is a snapshot to work from."""
-        if self._first is None:
+        """Begin to accept, once there are a snapshot and a policy to work from."""
+        if self._first is None or not self._informed or self._core.rules.version < 0:
             return
         self._listen(self._first)
         self._first = None

@@ -18,6 +18,7 @@ from vpn.domain.session import Session
 from vpn.proxy.binding import Bound
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import (
+    NO_RULES,
     Applied,
     Attempts,
     Bans,
@@ -29,6 +30,8 @@ from vpn.proxy.control import (
     Ready,
     Refuses,
     Report,
+    Rules,
+    RulesApplied,
     Snapshot,
     SnapshotUser,
     ToDaemon,
@@ -86,6 +89,8 @@ class Surroundings:
     snapshot: Snapshot | None = None
     """The newest one; there is one before the first worker starts."""
     bans: Bans = field(default_factory=Bans)
+    rules: Rules = NO_RULES
+    """The newest ones."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -112,7 +117,7 @@ class WorkerProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel[ToDaemon] | None = None
         self._ready = asyncio.Event()
-        self._applying: dict[int, asyncio.Future[None]] = {}
+        self._applying: dict[tuple[type, int], asyncio.Future[None]] = {}
         self._listen_waits: list[asyncio.Future[None]] = []
         self._ban_waits: list[asyncio.Future[None]] = []
         self._known: set[int] = set()
@@ -135,12 +140,12 @@ class WorkerProcess:
         self._watcher = asyncio.create_task(self._watch())
         await self._ready.wait()
 
-    def apply(self, snapshot: Snapshot) -> asyncio.Future[None]:
-        """Send a snapshot; the future is done when the worker works from it, or is gone."""
+    def apply(self, message: Snapshot | Rules) -> asyncio.Future[None]:
+        """Send a snapshot, or the rules; the future is done when the worker works from it, or is gone."""
         assert self._channel is not None
         applied = asyncio.get_running_loop().create_future()
-        self._applying[snapshot.version] = applied
-        self._channel.send(snapshot)
+        self._applying[type(message), message.version] = applied
+        self._channel.send(message)
         return applied
 
     def listen(self, drain: float) -> asyncio.Future[None]:
@@ -220,6 +225,7 @@ class WorkerProcess:
         channel.send(self._listening(0), [each.sockets[self._number].fileno() for each in bound])
         self.ban(self._surroundings.bans)
         assert self._surroundings.snapshot is not None
+        channel.send(self._surroundings.rules)
         channel.send(self._surroundings.snapshot)
 
     async def _watch(self) -> None:
@@ -314,8 +320,8 @@ class WorkerProcess:
                 self._surroundings.on_hungry()
             case Report():
                 self._take_report(message)
-            case Applied():
-                _finish(self._applying.pop(message.version, None))
+            case Applied() | RulesApplied():
+                self._applied(message)
             case Ready():
                 self._ready.set()
             case Listens():
@@ -333,6 +339,13 @@ class WorkerProcess:
         self.report = report
         if report.ended:
             self._surroundings.daemon.on_sessions(report.ended)
+
+    def _applied(self, message: Applied | RulesApplied) -> None:
+        if isinstance(message, RulesApplied) and message.problem:
+            event = "a worker cannot work by the policy"
+            self._surroundings.daemon.log.log(40, event, worker=self._number, reason=message.problem)
+        kind = Snapshot if isinstance(message, Applied) else Rules
+        _finish(self._applying.pop((kind, message.version), None))
 
     async def _verify(self, question: Verify, channel: Channel[ToDaemon]) -> None:
         """Answer on the channel that the question came by: a process started since has other questions."""
