@@ -14,6 +14,36 @@ def test_lines_of_nested_keys(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "lines"),
+    [
+        (
+            "c.yaml",
+            "groups:\n  staff:\n    rules:\n      - action: x\n      - action: y\n        ports: 1\n",
+            {("groups", "staff", "rules", 1, "ports"): 6, ("groups", "staff", "rules", "1"): 5, ("groups", "x"): 1},
+        ),
+        (
+            "c.toml",
+            "[global]\na = 1\n[[users]]\nname='a'\n[[users]]\nname='b'\n[[users.rules]]\n[[users.rules]]\nports = 1\n",
+            {
+                ("global", "a"): 2,
+                ("users", 0, "name"): 4,
+                ("users", 1, "name"): 6,
+                ("users", 1, "rules", 0): 7,
+                ("users", 1, "rules", 1, "ports"): 9,
+                ("users", 1, "rules", 1, "action"): 8,
+            },
+        ),
+        ("c.json", '{"users": \n[{"rules": \n[1]}]}', {("users", 0, "rules"): 1}),
+    ],
+)
+def test_lines_of_keys_in_lists(tmp_path, name, content, lines):
+    path = tmp_path / name
+    path.write_text(content)
+    document = read_document(path)
+    assert {key: document.where(key) for key in lines} == {key: f"{path}:{line}" for key, line in lines.items()}
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("c.yaml", b"a: [", ":1"),

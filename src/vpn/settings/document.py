@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from vpn.domain.errors import Invalid, Unavailable
 LARGEST = 1024 * 1024  # bytes
 
 Values = dict[str, Any]
-FindLine = Callable[[Sequence[str]], int | None]
+Key = Sequence[str | int]
+"""Names of keys, and places in lists from 0 on."""
+FindLine = Callable[[Key], int | None]
 
 
 class Document:
@@ -24,14 +26,14 @@ class Document:
         self.values = values
         self._find_line = find_line
 
-    def where(self, key: Sequence[str]) -> str:
+    def where(self, key: Key) -> str:
         """``file:line`` of a key, or ``file`` where the line cannot be told."""
         line = self._find_line(key)
         return f"{self.path}:{line}" if line else str(self.path)
 
 
-def read_document(path: Path) -> Document:
-    """Read a configuration file.
+def read_document(path: Path, largest: int = LARGEST) -> Document:
+    """Read a configuration file, of so many bytes at most.
 
     Raises:
         Unavailable: it cannot be read.
@@ -44,13 +46,13 @@ def read_document(path: Path) -> Document:
         )
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(largest + 1)
     except OSError as error:
         raise Unavailable(
             "config_unreadable", f"{path}: {error.strerror}", "name a file that exists and may be read"
         ) from None
-    if len(content) > LARGEST:
-        raise Invalid("bad_config", f"{path}: larger than {LARGEST} bytes", "is this the right file?")
+    if len(content) > largest:
+        raise Invalid("bad_config", f"{path}: larger than {largest} bytes", "is this the right file?")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -78,13 +80,18 @@ def _parse_yaml(path: Path, text: str) -> tuple[Any, FindLine]:
     except YAMLError as error:
         raise _syntax(path, 1, str(error).splitlines()[0]) from None
 
-    def find_line(key: Sequence[str]) -> int | None:
-        node, line = values, None
+    def find_line(key: Key) -> int | None:
+        node: Any = values
+        line = None
         for part in key:
-            if not hasattr(node, "lc") or part not in node:
+            if isinstance(node, list) and str(part).isdecimal() and int(part) < len(node):
+                line = node.lc.item(int(part))[0] + 1  # type: ignore[attr-defined] # they are ruamel's own
+                node = node[int(part)]
+            elif isinstance(node, dict) and part in node:
+                line = node.lc.key(part)[0] + 1  # type: ignore[attr-defined]
+                node = node[part]
+            else:
                 return line
-            line = node.lc.key(part)[0] + 1
-            node = node[part]
         return line
 
     return ({} if values is None else values), find_line
@@ -99,20 +106,37 @@ def _parse_toml(path: Path, text: str) -> tuple[Any, FindLine]:
         line = re.search(r"line (\d+)", str(error))
         raise _syntax(path, int(line[1]) if line else text.count("\n") + 1, str(error).partition(" (at")[0]) from None
 
-    def find_line(key: Sequence[str]) -> int | None:
-        table: tuple[str, ...] = ()
-        for number, line in enumerate(text.splitlines(), 1):
-            if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-                table = tuple(part.strip(" \"'") for part in header[1].split("."))
-                if table == tuple(key):
-                    return number
-            else:
-                entry = re.match(r"\s*([^=#]+?)\s*=", line)
-                if entry and table + tuple(part.strip(" \"'") for part in entry[1].split(".")) == tuple(key):
-                    return number
-        return None
+    def find_line(key: Key) -> int | None:
+        wanted, best, line_of_best = tuple(map(str, key)), 0, None
+        for place, line in _toml_places(text):
+            if len(place) > best and wanted[: len(place)] == place:
+                best, line_of_best = len(place), line
+        return line_of_best
 
     return values, find_line
+
+
+def _toml_places(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Where tables, and keys in them, stand; tables of a list are told apart by their number."""
+    numbers: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for line, content in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*(\[\[?)([^\[\]]+)\]", content):
+            table = ()
+            parts = _toml_parts(header[2])
+            for depth, part in enumerate(parts, 1):
+                table += (part,)
+                if header[1] == "[[" and depth == len(parts):
+                    numbers[table] = numbers.get(table, -1) + 1
+                if table in numbers:
+                    table += (str(numbers[table]),)
+            yield table, line
+        elif entry := re.match(r"\s*([^=#]+?)\s*=", content):
+            yield table + tuple(_toml_parts(entry[1])), line
+
+
+def _toml_parts(name: str) -> list[str]:
+    return [part.strip(" \"'") for part in name.split(".")]
 
 
 def _parse_json(path: Path, text: str) -> tuple[Any, FindLine]:
@@ -121,9 +145,11 @@ def _parse_json(path: Path, text: str) -> tuple[Any, FindLine]:
     except json.JSONDecodeError as error:
         raise _syntax(path, error.lineno, error.msg) from None
 
-    def find_line(key: Sequence[str]) -> int | None:
+    def find_line(key: Key) -> int | None:
         position = 0
         for part in key:
+            if isinstance(part, int):  # nearer than to the list it cannot be told
+                break
             found = re.compile(re.escape(json.dumps(part)) + r"\s*:").search(text, position)
             if found is None:
                 return None

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from vpn.domain.address import Endpoint
 from vpn.settings.bans import BansSettings
+from vpn.settings.policy import PolicySettings
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.shaping import ShapingSettings
 from vpn.settings.values import AbsolutePath, Listen, Section
@@ -50,6 +51,7 @@ class Settings(Section):
 
     data_dir: AbsolutePath = Field(description="Where the database, the keys and the API's socket lie.")
     proxy: ProxySettings = ProxySettings()
+    policy: PolicySettings = PolicySettings()
     bans: BansSettings = BansSettings()
     shaping: ShapingSettings = ShapingSettings()
     api: APISettings = APISettings()

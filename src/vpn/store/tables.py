@@ -25,6 +25,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 from vpn.domain.limits import Limits, Shared
+from vpn.domain.policy import Policy
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -169,4 +170,16 @@ bans = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("until", UTCDateTime, nullable=False),
     Column("exempt", JSON, nullable=False),
+)
+
+# Every policy that there was, in the order in which they came. Nothing here is changed or removed.
+policies = Table(
+    "policies",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("comment", String(500), nullable=False),
+    Column("policy", Document(Policy), nullable=False),
+    Column("digest", String(64), nullable=False),
 )
