@@ -181,6 +181,75 @@ async def test_what_one_does_not_want_another_has(site):
     assert alike(alice, 4 * TICKS)
 
 
+class Reader:
+    """A client of the real daemon that reads as fast as it goes, over some connections."""
+
+    def __init__(self, daemon, port, user, connections=1):
+        self.got = 0
+        self.clients = [tunnel(daemon.port, port, user) for _ in range(connections)]
+        for client in self.clients:
+            threading.Thread(target=self.read, args=(client,), daemon=True).start()
+
+    def read(self, client):
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                self.got += len(data)
+
+    def close(self):
+        for client in self.clients:
+            client.shutdown(socket.SHUT_RDWR)
+            client.close()
+
+
+def tunnel(through, port, user):
+    client = socket.create_connection(("127.0.0.1", through), timeout=10)
+    login(client, user)
+    client.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + port.to_bytes(2, "big"))
+    read_exactly(client, 10)
+    return client
+
+
+def watch(clock, *readers, ticks=TICKS):
+    """What these get while the clock gets so much."""
+    began, before = clock.got, [reader.got for reader in readers]
+    tick = threading.Event()
+    for _ in range(3000):
+        if clock.got >= began + ticks:
+            return [reader.got - earlier for reader, earlier in zip(readers, before, strict=True)]
+        tick.wait(0.01)
+    raise AssertionError("the clock stands still")
+
+
+def test_by_the_command_line(tmp_path):
+    def done(*words):
+        result = daemon.vpn(*words)
+        assert result.code == 0, result
+
+    with running_daemon(tmp_path / "data", VPN_PROXY__WORKERS="2") as daemon, tcp_server(pour) as port:
+        done("groups", "add", "team", "--shared-down", "16mbit")
+        done("users", "add", "clock", "--password", "s3cret", "--down", "4mbit")
+        done("users", "add", "alice", "--password", "s3cret", "--down", "40mbit")
+        for name in ("bob", "carol"):
+            done("users", "add", name, "--password", "s3cret", "--group", "team")
+        sizes = {"clock": 1, "alice": 4, "bob": 1, "carol": 3}
+        readers = {name: Reader(daemon, port, name, count) for name, count in sizes.items()}
+        clock, *others = readers.values()
+        watch(clock)
+        alice, bob, carol = watch(clock, *others)
+        assert alike(alice, 10 * TICKS)
+        assert alike(bob, carol)
+        assert alike(bob + carol, 4 * TICKS)
+        done("users", "edit", "alice", "--down", "4mbit")
+        done("groups", "edit", "team", "--shared-down", "32mbit")
+        watch(clock, ticks=TICKS // 4)
+        alice, bob, carol = watch(clock, *others)
+        assert alike(alice, TICKS)
+        assert alike(bob, carol)
+        assert alike(bob + carol, 8 * TICKS)
+        for reader in readers.values():
+            reader.close()
+
+
 def test_what_all_have_together_is_read_again(tmp_path):
     config = tmp_path / "config.yaml"
     payload = os.urandom(1 << 20)
@@ -192,10 +261,7 @@ def test_what_all_have_together_is_read_again(tmp_path):
     config.write_text("shaping: {down: 8bit}\n")
     with running_daemon(tmp_path / "data", "--config", str(config)) as daemon, tcp_server(serve) as port:
         daemon.add_user("alice")
-        with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as client:
-            login(client)
-            client.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + port.to_bytes(2, "big"))
-            read_exactly(client, 10)
+        with tunnel(daemon.port, port, "alice") as client:
             got = b""
             client.settimeout(1)
             with contextlib.suppress(TimeoutError):

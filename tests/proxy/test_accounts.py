@@ -7,7 +7,7 @@ import pytest
 from tests.support.plane import accounts_in
 from vpn.proxy.accounts import PLENTY, source_key
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
-from vpn.proxy.meter import CONNECTIONS, DOWN, OPENED, STOP, UP, Meter, prepare
+from vpn.proxy.meter import CONNECTIONS, DOWN, OPENED, RATE_DOWN, RATE_UP, STOP, UP, Meter, prepare
 
 HOME, PHONE, THIRD = ("192.0.2.1", "2001:db8::1", "198.51.100.7")
 
@@ -184,3 +184,12 @@ def test_keys_fit_a_cell_and_are_never_nothing(host):
     key, _ = source_key(host)
     assert key
     assert -(2**63) <= key < 2**63
+
+
+def test_the_users_burst_holds_in_both_directions(workers):
+    cells, order = workers.meter.cells, workers.meter.order(1)
+    cells[order + RATE_DOWN] = cells[order + RATE_UP] = 1000
+    account = workers.accounts[0].of("alice", workers.users.get)
+    assert account.down.allowance() == account.up.allowance() == 16 * 1024
+    workers.limit(burst=5000)
+    assert account.down.allowance() == account.up.allowance() == 5000
