@@ -141,6 +141,26 @@ def half_closing(plane, issuer, version=None):
 # --- tunnels
 
 
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_where_nothing_may_go_a_tunnel_stands_still_and_goes_on_when_something_may(secure, issuer, way):
+    """Also of what has been decrypted, of which no event tells."""
+    payload = os.urandom(MIB)
+    secure.limit(**{way: 1})
+    with tcp_server(echo) as port, half_closing(secure, issuer) as client:
+        tunnel(client, port)
+        sender = threading.Thread(target=client.sendall, args=(payload[: 128 * 1024],))
+        sender.start()
+        secure.until(lambda: secure.hungry > 0)
+        assert 0 < secure.moved()[way == "down"] <= 16 * 1024
+        sender.join(10)
+        secure.limit(**{way: 8 * MIB})
+        client.sendall(payload[128 * 1024 :])
+        received = b""
+        while len(received) < len(payload):
+            received += client.recv(65536)
+    assert received == payload
+
+
 def test_both_ways_at_once_bit_for_bit(secure, issuer, version):
     """A client that writes all before it reads: every buffer on the way is full in between."""
     payload = os.urandom(16 * MIB)
