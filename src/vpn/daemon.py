@@ -45,6 +45,7 @@ from vpn.services.session_log import log_sessions
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
+from vpn.services.usage import UsageService
 from vpn.services.users import Admission, UserService
 from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
@@ -220,6 +221,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             users=users,
             groups=GroupService(group_store, snapshots, clock),
             roster=RosterService(user_store, group_store, snapshots, clock),
+            usage=UsageService(user_store, usage, enforcement, snapshots),
             links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
             status=status,
             data_plane=data_plane,

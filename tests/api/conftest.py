@@ -24,6 +24,7 @@ from vpn.services.roster import RosterService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
+from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
@@ -56,6 +57,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         users=UserService(store, snapshots, clock),
         groups=GroupService(group_store, snapshots, clock),
         roster=RosterService(store, group_store, snapshots, clock),
+        usage=UsageService(store, usage, enforcement, snapshots),
         links_for=partial(links_for, inbounds),
         status=StatusService(store, lambda: inbounds),
         data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), lambda: settings),

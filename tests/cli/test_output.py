@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from vpn.cli.output import Format, Output, csv_text
+from vpn.cli.output import Format, Output, bar, csv_text
 
 ROWS = [{"name": "a", "on": True, "note": "\u4e2d\u6587"}, {"name": "long name", "on": False, "note": "evil\x1b[2J\n"}]
 
@@ -60,3 +60,10 @@ def test_records_within_records_for_programs(capsys):
     assert capsys.readouterr().out == "name,limits.down\na,5\n"
     Output(Format.CSV).rows([{"name": "a"}], ("name",), empty="")
     assert capsys.readouterr().out == "name\na\n"
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn"), [(0, ""), (0.5, "██"), (1, "████"), (2, "████"), (-1, ""), (1 / 32, "▏"), (0.3, "█▎")]
+)
+def test_bars(share, drawn):
+    assert bar(share, 4) == drawn

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.support.daemon import running_daemon
-from vpn.cli.status import _duration, _size
+from vpn.cli.status import _duration
 
 
 def test_the_daemons_state(tmp_path):
@@ -21,8 +21,3 @@ def test_the_daemons_state(tmp_path):
 )
 def test_durations(seconds, text):
     assert _duration(seconds) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000_000, "2.5 GB")])
-def test_sizes(count, text):
-    assert _size(count) == text

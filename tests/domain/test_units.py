@@ -12,6 +12,7 @@ from vpn.domain.units import (
     parse_moment,
     parse_rate,
     parse_size,
+    rounded_size,
     show_duration,
     show_rate,
     show_size,
@@ -168,3 +169,11 @@ def test_what_is_no_moment(text):
     with pytest.raises(Invalid) as caught:
         parse_moment(text, NOW)
     assert caught.value.code == "bad_moment"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (5 * 10**15, "5000.0 TB")],
+)
+def test_sizes_at_a_glance(size, text):
+    assert rounded_size(size) == text

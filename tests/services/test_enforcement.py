@@ -61,6 +61,9 @@ class House:
     def user(self, name="alice"):
         return self.published[-1][name]
 
+    async def used(self, name="alice"):
+        return (await self.enforcement.standing((await self.store.get(name)).number)).used
+
     def move(self, count, name="alice", worker=0):
         cells = self.ledger.meter.cells
         cells[self.ledger.meter.count(worker, self.user(name).slot) + UP] += count
@@ -154,10 +157,10 @@ async def test_a_rolling_period_forgets_what_is_thirty_days_old(house):
     assert await house.look() == "over_quota"
     house.now += timedelta(days=1)
     assert await house.look() == ""
-    assert house.enforcement.used((await house.store.get("alice")).number) == 400
+    assert await house.used() == 400
     house.now += timedelta(days=10)
     await house.look()
-    assert house.enforcement.used((await house.store.get("alice")).number) == 0
+    assert await house.used() == 0
 
 
 async def test_a_period_goes_on_after_a_restart(house):

@@ -13,13 +13,13 @@ STAFF = Group(name="Staff", shared=Shared(down=80_000), created_at=NOW, updated_
 def test_plans_are_made_anew_with_every_change():
     told = []
     shaping = Shaping(0, 0)
-    shaping.share([Sharer(1, ("staff", "everyone"), Limits(up=8000))], {"staff": STAFF})
+    shaping.share([Sharer(1, ("staff", "everyone"), Limits(up=8000))], {"staff": STAFF.shared})
     assert told == []
     shaping.run(lambda down, up: told.append((down, up)))
     down, up = told.pop()
     assert down.branches == [(Claim(10_000), {1: Claim()})]
     assert (up.most, up.alone) == (inf, {0: 0, 1: 1000})
-    shaping.share([Sharer(1, ("everyone",), Limits())], {"staff": STAFF})
+    shaping.share([Sharer(1, ("everyone",), Limits())], {"staff": STAFF.shared})
     assert told.pop()[0].alone == {0: 0, 1: 0}
 
 

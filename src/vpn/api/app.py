@@ -18,12 +18,14 @@ from vpn.api.routes import groups as group_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
 from vpn.api.routes import status as status_routes
+from vpn.api.routes import usage as usage_routes
 from vpn.api.routes import users as user_routes
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
 from vpn.services.roster import RosterService
 from vpn.services.status import StatusService
+from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 
 LARGEST_BODY = 1024 * 1024  # bytes
@@ -44,6 +46,7 @@ class Services(NamedTuple):
     users: UserService
     groups: GroupService
     roster: RosterService
+    usage: UsageService
     links_for: user_routes.LinksFor
     status: StatusService
     data_plane: DataPlane
@@ -71,6 +74,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         user_routes.router(services.users, services.groups, services.links_for),
         group_routes.router(services.groups),
         roster_routes.router(services.roster),
+        usage_routes.router(services.usage),
         ban_routes.router(services.bans),
     ):
         app.include_router(router, dependencies=guarded)

@@ -103,6 +103,14 @@ class Client:
         """Lift all bans; the answer holds how many."""
         return self._request("DELETE", "/api/bans")
 
+    def usage(self, name: str, days: int) -> dict[str, Any]:
+        """What a user has used."""
+        return self._request("GET", f"{_user(name)}/usage?days={days}")
+
+    def reset_usage(self, name: str) -> dict[str, Any]:
+        """Count a user's present period from nothing."""
+        return self._request("POST", f"{_user(name)}/usage/reset")
+
     def groups(self, search: str = "") -> Iterator[dict[str, Any]]:
         """All groups by name."""
         return self._pages("/api/groups", {"search": search})

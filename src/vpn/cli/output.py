@@ -168,6 +168,12 @@ def curl_line(link: str) -> str:
     return f"curl -x {link} https://example.com/"
 
 
+def bar(share: float, width: int) -> str:
+    """A bar that is full at 1.0."""
+    eighths = min(width * 8, max(0, round(share * width * 8)))
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
 def moment(timestamp: str) -> str:
     """A time of the API as a person reads it: in the local time zone, to the minute."""
     from datetime import datetime

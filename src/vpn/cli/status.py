@@ -9,6 +9,7 @@ import typer
 from vpn import __version__
 from vpn.cli.context import Context
 from vpn.cli.output import write
+from vpn.domain.units import rounded_size
 
 
 def status(ctx: typer.Context) -> None:
@@ -26,7 +27,7 @@ def status(ctx: typer.Context) -> None:
             "uptime": _duration(state["uptime_seconds"]),
             "users": state["users"],
             "sessions": f"{state['active_sessions']} active, {state['sessions_total']} since the start",
-            "traffic": f"{_size(state['bytes_sent'])} sent, {_size(state['bytes_received'])} received",
+            "traffic": f"{rounded_size(state['bytes_sent'])} sent, {rounded_size(state['bytes_received'])} received",
             **{f"inbound {each['name']}": _inbound(each) for each in state["inbounds"]},
             **{f"upstream {each['name']}": _upstream(each) for each in state["upstreams"]},
             "workers": f"{sum(each['ready'] for each in workers)} of {len(workers)} serving, "
@@ -59,12 +60,3 @@ def _duration(seconds: float) -> str:
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "m"), (left, "s")]
     return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

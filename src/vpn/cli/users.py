@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vpn.cli import roster
+from vpn.cli import roster, usage
 from vpn.cli.context import Context
 from vpn.cli.limit_options import ChangesLimits, LimitedCommand, limits_said
 from vpn.cli.output import Format, curl_line, moment, one_line, write
@@ -140,6 +140,8 @@ def passwd(ctx: typer.Context, name: Name, password: Password = None) -> None:
 
 app.command("import")(roster.import_users)
 app.command("export")(roster.export_users)
+app.command("usage")(usage.usage)
+app.command("reset-usage")(usage.reset_usage)
 
 
 def _change(ctx: typer.Context, name: str, changes: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from vpn.domain.errors import Invalid
-from vpn.domain.limits import NO_LIMITS, NOT_SHARED, Limits, Shared
+from vpn.domain.limits import NO_LIMITS, NOT_SHARED, Limits, Shared, inherited
 from vpn.domain.user import canonical, check_name
 
 EVERYONE = "everyone"
@@ -30,6 +30,27 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """What all members have together."""
     created_at: datetime
     updated_at: datetime
+
+
+class Inheritance:
+    """What users inherit from these groups; of the many who are alike it is worked out once."""
+
+    def __init__(self, groups: Iterable[Group]) -> None:
+        self._groups = {canonical(group.name): group for group in groups}
+        self._known: dict[tuple[Limits, tuple[str, ...]], Limits] = {}
+
+    def limits(self, own: Limits, names: tuple[str, ...]) -> Limits:
+        """The limits that hold: the user's own, then those of the groups of these names, then everyone's."""
+        held = self._known.get((own, names))
+        if held is None:
+            found = (self._groups.get(canonical(name)) for name in (*names, EVERYONE))
+            held = inherited([own, *(group.limits for group in found if group is not None)])
+            self._known[own, names] = held
+        return held
+
+    def shared(self) -> dict[str, Shared]:
+        """What the members of groups have together, by the groups' names as they are compared."""
+        return {name: group.shared for name, group in self._groups.items()}
 
 
 def check_group_name(name: str) -> str:

@@ -122,6 +122,16 @@ def show_size(size: int) -> str:
     return _shortest(_decimals(size, "B") + binary)
 
 
+def rounded_size(size: int) -> str:
+    """Bytes for people who look at a glance: ``12.3 GB``."""
+    rounded = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if rounded < 1000 or unit == "TB":
+            break
+        rounded /= 1000
+    return f"{rounded:.0f} {unit}" if unit == "B" else f"{rounded:.1f} {unit}"
+
+
 def show_rate(rate: int) -> str:
     """Bits per second for people, exactly: ``20 Mbit/s``."""
     return _shortest(_decimals(rate, "bit/s"))

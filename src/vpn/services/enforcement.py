@@ -15,14 +15,14 @@ import msgspec
 import structlog
 
 from vpn.domain.errors import Unavailable
-from vpn.domain.group import EVERYONE, Group
-from vpn.domain.limits import Limits, inherited
-from vpn.domain.quota import period_start, reached, zone_of
+from vpn.domain.group import EVERYONE, Inheritance
+from vpn.domain.limits import Limits
+from vpn.domain.quota import THE_BEGINNING, next_reset, period_start, reached, zone_of
 from vpn.domain.shaping import Sharer
 from vpn.domain.standing import blocked, next_look, throttled
 from vpn.domain.user import canonical
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
-from vpn.proxy.meter import STOP
+from vpn.proxy.meter import CONNECTIONS, STOP
 from vpn.services.ledger import Ledger
 from vpn.services.shaping import Shaping
 from vpn.store.groups import GroupStore
@@ -52,6 +52,25 @@ class Watched(msgspec.Struct):
     look_at: datetime | None
     blocked: str = ""
     warned: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a user stands."""
+
+    state: str
+    """``active``, or why the user may not connect."""
+    used: int
+    """Bytes, both directions together, in the present period."""
+    limits: Limits
+    """Those that hold, inherited ones among them."""
+    since: datetime | None
+    """When the period began; None: it is all time."""
+    until: datetime | None
+    """When something will count no longer; None: never."""
+    today: date
+    """Where the user is."""
+    connections: int
+    """Now, over all workers."""
 
 
 class Enforcement:
@@ -89,11 +108,11 @@ class Enforcement:
             Unavailable: the store cannot be read.
         """
         users = await self._users.all()
-        groups = await self._groups_by_name()
+        inheritance = Inheritance(await self._groups.all())
         now = self._clock()
-        await self._watch(users, groups, now)
+        await self._watch(users, inheritance, now)
         seen = [self._seen(self._watched[user.number], now) for user in users]
-        self._shaping.share([self._sharer(each) for each in self._watched.values() if each.slot], groups)
+        self._shaping.share([self._sharer(each) for each in self._watched.values() if each.slot], inheritance.shared())
         return seen
 
     async def run(self, publish: Callable[[], Awaitable[None]]) -> None:
@@ -117,12 +136,27 @@ class Enforcement:
                 self._log.error("defect while keeping users to their limits", exc_info=error)
                 await asyncio.sleep(BOOK)
 
-    def used(self, number: int) -> int | None:
-        """Bytes that a user has moved in the present period; None: nobody is watched."""
-        watched = self._watched.get(number)
-        if watched is None or not self._ledger.is_open:
-            return None
-        return self._used(watched)
+    async def standing(self, number: int) -> Standing:
+        """How a user, by number, stands at this moment.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        if number not in self._watched:  # nobody serves, or the user is new
+            await self.arrange()
+        watched = self._watched[number]
+        now = self._clock()
+        used = self._used(watched)
+        slot = watched.slot
+        return Standing(
+            state=blocked(watched.user, watched.limits, used, now) or "active",
+            used=used,
+            limits=watched.limits,
+            since=None if watched.since.astimezone(UTC).date() == THE_BEGINNING else watched.since,
+            until=next_reset(watched.limits.reset or "never", now, watched.zone),
+            today=now.astimezone(watched.zone).date(),
+            connections=self._ledger.meter.total(slot, CONNECTIONS) if slot else 0,
+        )
 
     def zones(self) -> Mapping[int, tzinfo]:
         """Where the users are."""
@@ -134,8 +168,9 @@ class Enforcement:
         Raises:
             Unavailable: the store cannot be read.
         """
-        groups = await self._groups_by_name()
-        return {user.number: zone_of(inherited(_line(user, groups))) for user in await self._users.all()}
+        inheritance = Inheritance(await self._groups.all())
+        users = await self._users.all()
+        return {user.number: zone_of(inheritance.limits(user.limits, user.groups)) for user in users}
 
     async def forgive(self, number: int) -> None:
         """Count a user's present period from nothing."""
@@ -181,13 +216,13 @@ class Enforcement:
     def _moved(self, watched: Watched) -> int:
         return self._ledger.moved(watched.user.number) if watched.slot else 0
 
-    async def _watch(self, users: Sequence[Outline], groups: Mapping[str, Group], now: datetime) -> None:
+    async def _watch(self, users: Sequence[Outline], inheritance: Inheritance, now: datetime) -> None:
         """Bring what is watched up to date; where that fails, it stays as it was."""
         watching: dict[int, Watched] = {}
         fresh: list[Watched] = []
         quotas: dict[int, Quota] | None = None
         for user in users:
-            limits = inherited(_line(user, groups))
+            limits = inheritance.limits(user.limits, user.groups)
             old = self._watched.get(user.number)
             start = period_start(limits.reset or "never", now, zone_of(limits))
             if old is not None and old.since == start and old.zone == zone_of(limits):
@@ -208,9 +243,6 @@ class Enforcement:
         self._watched = watching
         if self._ledger.is_open:
             self._ledger.release({user.number for user in users})
-
-    async def _groups_by_name(self) -> Mapping[str, Group]:
-        return {canonical(group.name): group for group in await self._groups.all()}
 
     def _slot(self, user: Outline) -> int:
         return self._ledger.slot(user.number) if self._ledger.is_open else 0
@@ -281,15 +313,6 @@ class Enforcement:
             warned = dict(self._warned)
             await self._usage.note_warnings(warned)
             self._warned = {number: each for number, each in self._warned.items() if warned.get(number) != each}
-
-
-def _line(user: Outline, groups: Mapping[str, Group]) -> Iterable[Limits]:
-    """The line of inheritance: the user's own limits, and those of the groups."""
-    yield user.limits
-    for name in (*user.groups, EVERYONE):
-        group = groups.get(canonical(name))
-        if group is not None:
-            yield group.limits
 
 
 def _follows(period: Watched, before: Watched) -> bool:

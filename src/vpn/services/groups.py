@@ -9,8 +9,8 @@ from typing import Unpack
 from msgspec.structs import replace
 
 from vpn.domain.errors import Invalid
-from vpn.domain.group import EVERYONE, Group, check_group_name
-from vpn.domain.limits import NO_LIMITS, Limits, inherited
+from vpn.domain.group import EVERYONE, Group, Inheritance, check_group_name
+from vpn.domain.limits import Limits
 from vpn.domain.user import User, canonical
 from vpn.domain.user_changes import GroupFields, change_group
 from vpn.services.snapshots import Snapshots
@@ -85,14 +85,5 @@ class GroupService:
 
     async def limits_of(self, users: Iterable[User]) -> list[Limits]:
         """The limits that hold for each: the user's own, then those of the user's groups, then everyone's."""
-        of_group = {canonical(group.name): group.limits for group in await self._store.all()}
-        found: dict[tuple[Limits, tuple[str, ...]], Limits] = {}  # most users are like another one
-
-        def limits_of(user: User) -> Limits:
-            key = (user.limits, user.groups)
-            if key not in found:
-                line = (of_group.get(canonical(name), NO_LIMITS) for name in (*user.groups, EVERYONE))
-                found[key] = inherited([user.limits, *line])
-            return found[key]
-
-        return [limits_of(user) for user in users]
+        inheritance = Inheritance(await self._store.all())
+        return [inheritance.limits(user.limits, user.groups) for user in users]

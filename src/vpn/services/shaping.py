@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from vpn.domain.group import Group
-from vpn.domain.limits import NO_LIMITS
+from vpn.domain.limits import NO_LIMITS, Shared
 from vpn.domain.shaping import Plan, Sharer, plan
 
 Follow = Callable[[Plan, Plan], None]
@@ -26,7 +25,7 @@ class Shaping:
         self._down = down
         self._up = up
         self._users: Sequence[Sharer] = ()
-        self._groups: Mapping[str, Group] = {}
+        self._shared: Mapping[str, Shared] = {}
         self._follow: Follow | None = None
 
     def run(self, follow: Follow) -> None:
@@ -40,15 +39,14 @@ class Shaping:
         self._up = up
         self._tell()
 
-    def share(self, users: Sequence[Sharer], groups: Mapping[str, Group]) -> None:
-        """These are the users and, by canonical name, their groups from now on."""
+    def share(self, users: Sequence[Sharer], shared: Mapping[str, Shared]) -> None:
+        """These are the users and, by canonical name, what their groups have together from now on."""
         self._users = users
-        self._groups = groups
+        self._shared = shared
         self._tell()
 
     def _tell(self) -> None:
         if self._follow is None:
             return
         users = (_NOBODY, *self._users)
-        shared = {name: group.shared for name, group in self._groups.items()}
-        self._follow(plan(users, shared, self._down, "down"), plan(users, shared, self._up, "up"))
+        self._follow(plan(users, self._shared, self._down, "down"), plan(users, self._shared, self._up, "up"))
