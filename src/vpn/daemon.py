@@ -40,6 +40,8 @@ from vpn.services.data_plane import DataPlane, bind_all, check_files, port_troub
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.policy import PolicyService
+from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
 from vpn.services.session_log import log_sessions
 from vpn.services.shaping import Shaping
@@ -54,6 +56,7 @@ from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.facts import FactStore
 from vpn.store.groups import GroupStore
+from vpn.store.policies import PolicyStore
 from vpn.store.secrets import open_box, read_key
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
@@ -89,6 +92,7 @@ class House(NamedTuple):
     data_plane: DataPlane
     status: StatusService
     bans: BanService
+    policy: PolicyService
 
 
 class _Opened(NamedTuple):
@@ -189,6 +193,7 @@ async def _serve(
                     await server.stop()
                 authentication.close()
                 await _finish(enforcing, house)
+                await house.policy.close()
                 await house.bans.close()
                 directory.api_socket.unlink(missing_ok=True)
             log.info("stopped")
@@ -215,7 +220,8 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         users = UserService(user_store, snapshots, clock)
         bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
         await bans.load()
-        data_plane = DataPlane(settings, snapshots, bans, shaping, reread)
+        policy = PolicyService(PolicyStore(database), settings.policy, stored_groups(user_store), clock)
+        data_plane = DataPlane(settings, snapshots, bans, shaping, policy, reread)
         status = StatusService(user_store, data_plane.inbounds)
         services = Services(
             users=users,
@@ -226,9 +232,12 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             status=status,
             data_plane=data_plane,
             bans=bans,
+            policy=policy,
         )
         app = create_app(services, directory.read_token())
-        yield House(app, users, user_store, facts, snapshots, ledger, enforcement, shaping, data_plane, status, bans)
+        yield House(
+            app, users, user_store, facts, snapshots, ledger, enforcement, shaping, data_plane, status, bans, policy
+        )
     finally:
         await database.close()
 
@@ -245,7 +254,8 @@ async def _open_secrets(directory: DataDirectory, facts: FactStore) -> None:
 
 async def _start(supervisor: Supervisor, house: House) -> None:
     try:
-        await supervisor.start(await house.snapshots.build())
+        rules = await house.policy.start(supervisor.publish_rules)
+        await supervisor.start(await house.snapshots.build(), rules)
     except TimeoutError:
         raise Unavailable(
             "workers_failed", "the data-plane workers did not start in time", "the lines above may say why"

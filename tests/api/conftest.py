@@ -20,6 +20,8 @@ from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.policy import PolicyService
+from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
@@ -31,6 +33,7 @@ from vpn.settings.model import Settings
 from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
+from vpn.store.policies import PolicyStore
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
@@ -53,6 +56,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
     settings = Settings(data_dir=tmp_path)
     bans = BanService(BanStore(database), ban_rules_of(settings.bans), partial(datetime.now, UTC))
     await bans.load()
+    policy = PolicyService(PolicyStore(database), settings.policy, stored_groups(store), clock)
     services = Services(
         users=UserService(store, snapshots, clock),
         groups=GroupService(group_store, snapshots, clock),
@@ -60,8 +64,9 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         usage=UsageService(store, usage, enforcement, snapshots),
         links_for=partial(links_for, inbounds),
         status=StatusService(store, lambda: inbounds),
-        data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), lambda: settings),
+        data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings),
         bans=bans,
+        policy=policy,
     )
     yield create_app(services, TOKEN)
     await database.close()

@@ -12,12 +12,15 @@ from vpn.services.bans import BanService
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.policy import PolicyService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.users import UserService
+from vpn.settings.policy import PolicySettings
 from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
+from vpn.store.policies import PolicyStore
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
@@ -83,6 +86,16 @@ async def bans(database: Database, clock: Clock) -> AsyncIterator[BanService]:
     await service.load()
     yield service
     await service.close()
+
+
+async def groups_of_user(name: str) -> tuple[str, ...] | None:
+    """Alice is the one user, and on the staff."""
+    return ("Staff",) if name == "alice" else None
+
+
+@pytest.fixture
+def policy(database: Database, clock: Clock) -> PolicyService:
+    return PolicyService(PolicyStore(database), PolicySettings(), groups_of_user, clock)
 
 
 @pytest.fixture

@@ -22,15 +22,21 @@ pytestmark = pytest.mark.anyio
 class House:
     """A data plane whose settings the test changes."""
 
-    def __init__(self, tmp_path, snapshots, bans):
+    def __init__(self, tmp_path, snapshots, bans, policy):
         self.tmp_path = tmp_path
         self.wanted = {}
         self.bans = bans
+        self.policy = policy
+        self.policy_settings = {}
         self.ban_settings = {}
         self.shared = {}
         self.shaping = Shaping(0, 0)
         self.reread = lambda: Settings(
-            data_dir=tmp_path, proxy=self.wanted, bans=self.ban_settings, shaping=self.shared
+            data_dir=tmp_path,
+            proxy=self.wanted,
+            bans=self.ban_settings,
+            shaping=self.shared,
+            policy=self.policy_settings,
         )
         self.data_plane = None
         self.snapshots = snapshots
@@ -38,10 +44,11 @@ class House:
     async def start(self, **proxy):
         self.wanted = {"workers": 2, **proxy}
         settings = self.reread()
-        self.data_plane = DataPlane(settings, self.snapshots, self.bans, self.shaping, self.reread)
+        self.data_plane = DataPlane(settings, self.snapshots, self.bans, self.shaping, self.policy, self.reread)
         self.daemon = Daemon(2, bind_all(inbounds_of(settings.proxy), 2), settings.proxy.max_connections)
         self.snapshots.publish_to(self.daemon.supervisor.publish)
-        await self.daemon.supervisor.start(snapshot())
+        rules = await self.policy.start(self.daemon.supervisor.publish_rules)
+        await self.daemon.supervisor.start(snapshot(), rules)
         self.data_plane.run(self.daemon.supervisor)
 
     async def reload(self, **proxy):
@@ -69,14 +76,15 @@ def tunnel(through, port):
 
 
 @pytest.fixture
-async def house(tmp_path, bans):
+async def house(tmp_path, bans, policy):
     async def arrange():
         return snapshot().users
 
-    house = House(tmp_path, Snapshots(arrange, Egress()), bans)
+    house = House(tmp_path, Snapshots(arrange, Egress()), bans, policy)
     yield house
     if house.data_plane is not None:
         await house.daemon.supervisor.stop(0)
+    await policy.close()
 
 
 OPEN = {"private_destinations": "allow", "drain_timeout": 0.2}
@@ -166,10 +174,20 @@ async def test_who_is_trusted_and_how_bans_are_made_changes_too(house):
     assert [ban.subject for ban in house.bans.page(page=1, page_size=9)[0]] == ["198.51.100.1", "alice"]
 
 
-async def test_without_a_daemon_there_is_nothing_to_reload(tmp_path, snapshots, bans):
+async def test_the_policy_moves_to_where_the_settings_say(house, tmp_path):
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    house.policy_settings = {"mode": "file", "file": tmp_path / "policy.yaml"}
+    with pytest.raises(Unavailable):
+        await house.reload(**OPEN, listen="127.0.0.1:0")
+    (tmp_path / "policy.yaml").write_text("default: block\n")
+    assert (await house.reload(**OPEN, listen="127.0.0.1:0")).restart_needed == []
+    assert (await house.policy.standing()).version.policy.default == "block"
+
+
+async def test_without_a_daemon_there_is_nothing_to_reload(tmp_path, snapshots, bans, policy):
     settings = Settings(data_dir=tmp_path)
     with pytest.raises(Unavailable, match="no daemon is running"):
-        await DataPlane(settings, snapshots, bans, Shaping(0, 0), lambda: settings).reload()
+        await DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings).reload()
 
 
 @pytest.mark.parametrize("limit", [{"max_connections": 5}, {"inbounds": {"main": {"max_connections": 5}}}])

@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vpn import __version__
 from vpn.api import errors
 from vpn.api.auth import Guard, documented
+from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
 from vpn.api.routes import groups as group_routes
+from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
 from vpn.api.routes import status as status_routes
@@ -23,13 +25,15 @@ from vpn.api.routes import users as user_routes
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
+from vpn.services.policy import PolicyService
+from vpn.services.policy_source import LARGEST as LARGEST_POLICY
 from vpn.services.roster import RosterService
 from vpn.services.status import StatusService
 from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 
 LARGEST_BODY = 1024 * 1024  # bytes
-LARGER_BODIES = {roster_routes.PATH: 16 * 1024 * 1024}
+LARGER_BODIES = {roster_routes.PATH: 16 * 1024 * 1024, policy_routes.PREFIX: LARGEST_POLICY}
 BODY_TIMEOUT = 10.0  # seconds
 
 _DESCRIPTION = """\
@@ -51,6 +55,7 @@ class Services(NamedTuple):
     status: StatusService
     data_plane: DataPlane
     bans: BanService
+    policy: PolicyService
 
 
 def create_app(services: Services, token: str) -> FastAPI:
@@ -76,6 +81,9 @@ def create_app(services: Services, token: str) -> FastAPI:
         roster_routes.router(services.roster),
         usage_routes.router(services.usage),
         ban_routes.router(services.bans),
+        policy_routes.router(services.policy),
+        acl_routes.router(services.policy),
+        acl_routes.admin_router(services.policy),
     ):
         app.include_router(router, dependencies=guarded)
     return app
@@ -91,7 +99,9 @@ class _BoundedBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        left = most = LARGER_BODIES.get(scope["path"], LARGEST_BODY)
+        largest = left = next(
+            (most for path, most in LARGER_BODIES.items() if scope["path"].startswith(path)), LARGEST_BODY
+        )
         deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT
         complete = False
 
@@ -107,7 +117,7 @@ class _BoundedBody:
             complete = not message.get("more_body")
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, f"the body is larger than {most} bytes")
+                raise HTTPException(413, f"the body is larger than {largest} bytes")
             return message
 
         await self._app(scope, bounded, send)

@@ -18,6 +18,9 @@ Transport = Callable[[str, str, bytes], tuple[int, bytes]]
 """Method, path with query, body; answered with status and body."""
 
 
+_POLICY = "/api/policy"
+
+
 class APIError(Exception):
     """The API said no. `status` is its HTTP status."""
 
@@ -83,6 +86,38 @@ class Client:
     def set_password(self, name: str, password: str | None) -> dict[str, Any]:
         """Give a user another password; the answer holds it, and the links."""
         return self._request("POST", f"{_user(name)}/password", {} if password is None else {"password": password})
+
+    def policy(self) -> dict[str, Any]:
+        """The policy that holds."""
+        return self._request("GET", _POLICY)
+
+    def apply_policy(
+        self, document: dict[str, Any], *, author: str, comment: str = "", expected: int | None = None
+    ) -> dict[str, Any]:
+        """Make a document the policy; `expected` is the version that it is a change of."""
+        about = {"author": author, "comment": comment, "expected_version": expected}
+        return self._request("PUT", _POLICY, {"document": document} | about)
+
+    def compare_policy(self, document: dict[str, Any]) -> str:
+        """What a document would change."""
+        return str(self._request("POST", f"{_POLICY}/diff", {"document": document})["text"])
+
+    def compare_policies(self, older: int, newer: int | None = None) -> str:
+        """What changed between two versions of the policy; None: the one that holds."""
+        query = {"older": older} | ({} if newer is None else {"newer": newer})
+        return str(self._request("GET", f"{_POLICY}/diff?{urlencode(query)}")["text"])
+
+    def policy_versions(self) -> Iterator[dict[str, Any]]:
+        """All versions of the policy, the newest first, fetched page by page."""
+        return self._pages(f"{_POLICY}/history", {})
+
+    def roll_back_policy(self, number: int, *, author: str, comment: str = "") -> dict[str, Any]:
+        """Make an older version the policy again."""
+        return self._request("POST", f"{_POLICY}/rollback", {"number": number, "author": author, "comment": comment})
+
+    def test_policy(self, attempt: dict[str, Any]) -> dict[str, Any]:
+        """What the policy says of a request."""
+        return self._request("POST", "/api/acl/test", attempt)
 
     def bans(self) -> Iterator[dict[str, Any]]:
         """All bans, the newest first, fetched page by page."""

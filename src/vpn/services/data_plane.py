@@ -19,6 +19,7 @@ from vpn.proxy.binding import Bound, bind
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.tls import client_context, server_context
 from vpn.services.bans import BanService
+from vpn.services.policy import PolicyService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.settings.bans import ban_rules_of
@@ -48,6 +49,7 @@ class DataPlane:
         snapshots: told how connections go out.
         bans: told by which rules to work.
         shaping: told what all users have together.
+        policy: told where the policy is at home.
         reread: reads the settings anew.
     """
 
@@ -57,12 +59,14 @@ class DataPlane:
         snapshots: Snapshots,
         bans: BanService,
         shaping: Shaping,
+        policy: PolicyService,
         reread: Callable[[], Settings],
     ) -> None:
         self._settings = settings
         self._snapshots = snapshots
         self._bans = bans
         self._shaping = shaping
+        self._policy = policy
         self._reread = reread
         self._supervisor: Supervisor | None = None
         self._order = asyncio.Lock()
@@ -91,6 +95,7 @@ class DataPlane:
             settings = await asyncio.to_thread(self._reread)
             proxy = settings.proxy
             check_files(proxy)
+            policy = await self._policy.prepare(settings.policy)
             before = {bound.wanted.name: bound.wanted for bound in supervisor.bound}
             after = {inbound.name: inbound for inbound in inbounds_of(proxy)}
             bound = _rebind(supervisor.bound, list(after.values()), self._settings.proxy.workers)
@@ -101,9 +106,11 @@ class DataPlane:
                     "proxy": proxy.model_copy(update={"workers": workers}),
                     "bans": settings.bans,
                     "shaping": settings.shaping,
+                    "policy": settings.policy,
                 }
             )
             await supervisor.listen(bound, max_connections=proxy.max_connections, drain=proxy.drain_timeout)
+            await self._policy.adopt(policy)
             await self._bans.configure(ban_rules_of(settings.bans))
             self._shaping.limit(settings.shaping.down, settings.shaping.up)
             self._snapshots.egress = egress_of(proxy)
