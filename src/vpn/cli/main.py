@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vpn.cli import bans, failures, groups, reload, serve, status, users
+from vpn.cli import bans, failures, groups, policy, reload, serve, status, users
 from vpn.cli.context import Context
 from vpn.cli.output import Format, Output
 from vpn.domain.errors import Invalid
@@ -29,6 +29,7 @@ app.command("status")(status.status)
 app.command("version")(status.version)
 app.add_typer(users.app, name="users")
 app.add_typer(groups.app, name="groups")
+app.add_typer(policy.app, name="policy")
 app.add_typer(bans.app, name="bans")
 
 _WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")
