@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.site import HOST, PASSWORD, USER, Site
 
 VPN = str(Path(sys.executable).with_name("vpn"))
+THOUSAND = 1000
 EVERYTHING = frozenset({"socks5", "socks5-tls", "http", "http-tls", "udp"})
 
 
@@ -73,9 +74,37 @@ def _vpn_env(site: Site) -> dict[str, str]:
     }
 
 
+def _run(site: Site, *arguments: str) -> None:
+    subprocess.run([VPN, *arguments], env={**os.environ, **_vpn_env(site)}, check=True, stdout=subprocess.DEVNULL)
+
+
 def _add_user(site: Site) -> None:
-    command = [VPN, "users", "add", USER, "--password", PASSWORD]
-    subprocess.run(command, env={**os.environ, **_vpn_env(site)}, check=True, stdout=subprocess.DEVNULL)
+    _run(site, "users", "add", USER, "--password", PASSWORD)
+
+
+def _add_limited_user(site: Site) -> None:
+    """As in a service that is used in earnest: the user has limits and a quota, and a thousand rules count."""
+    limits = ["--max-connections", "50000", "--connection-rate", "1000000", "--data-limit", "1000TB"]
+    _run(site, "groups", "add", "staff", *limits, "--reset", "monthly", "--source", "127.0.0.0/8")
+    _run(site, "users", "add", USER, "--password", PASSWORD, "--group", "staff")
+    policy = site.directory / "policy.json"
+    rules = list(_rules(THOUSAND))
+    policy.write_text(json.dumps({"default": "block", "groups": {"staff": {"rules": rules}}}))
+    _run(site, "policy", "apply", str(policy))
+
+
+def _rules(count: int) -> Iterator[dict[str, object]]:
+    """So many, of addresses, names and ports, the last of which allows what the benchmark does."""
+    for number in range(count - 1):
+        destinations = [
+            [f"10.{number // 256}.{number % 256}.0/24"],
+            [f"site{number}.example.com"],
+            [f"**.region{number}.example.net"],
+            [f"198.51.{number % 256}.{number // 256}", f".shop{number}.example.org"],
+        ][number % 4]
+        action = "block" if number % 3 else "allow"
+        yield {"action": action, "destinations": destinations, "ports": [80, 443, "8000-8999"], "priority": number % 7}
+    yield {"action": "allow", "destinations": ["127.0.0.0/8"]}
 
 
 def _vpn(workers: int) -> Callable[[Site], Command]:
@@ -162,14 +191,17 @@ def _three_proxy(site: Site) -> Command:
     return Command(["3proxy", str(config)])
 
 
+OUR_VERSION = (VPN, "version")
+RULES = f"{THOUSAND} rules, limits and a quota"
 NO_PROXY = Peer("no proxy", "", frozenset({"socks5", "udp"}), _nothing, note="the ceiling of this load here")
 
 DEBIAN_MICROSOCKS = ("dpkg-query", "--showformat", "${Version}", "--show", "microsocks")  # it does not say itself
 
 PEERS = (
     NO_PROXY,
-    Peer("vpn 1 worker", VPN, EVERYTHING, _vpn(1), (VPN, "version"), prepare=_add_user, ours=True),
-    Peer("vpn 2 workers", VPN, EVERYTHING, _vpn(2), (VPN, "version"), prepare=_add_user, ours=True),
+    Peer("vpn 1 worker", VPN, EVERYTHING, _vpn(1), OUR_VERSION, RULES, prepare=_add_limited_user, ours=True),
+    Peer("vpn 2 workers", VPN, EVERYTHING, _vpn(2), OUR_VERSION, RULES, prepare=_add_limited_user, ours=True),
+    Peer("vpn 2 workers, free", VPN, EVERYTHING, _vpn(2), OUR_VERSION, "no rules, no limits", _add_user, ours=True),
     Peer("microsocks", "microsocks", frozenset({"socks5"}), _microsocks, DEBIAN_MICROSOCKS, "a thread per connection"),
     Peer(
         "Dante",
