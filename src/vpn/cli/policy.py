@@ -34,7 +34,9 @@ def show(ctx: typer.Context) -> None:
         return
     write(f"# {_headline(held)}")
     if held["problem"]:
-        write(f"# The file is wrong, and not what holds: {one_line(held['problem'])}")
+        write("# The file is wrong now, and not what holds:")
+        for line in held["problem"].splitlines():
+            write(f"#   {one_line(line)}")
     write(text.rstrip("\n"))
 
 
