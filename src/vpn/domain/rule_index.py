@@ -9,8 +9,9 @@ name by one per suffix that it has. What is found there, a *bucket*, holds for e
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from vpn.domain.destination import DestinationPattern
+from vpn.domain.destination import COUNTRY, DestinationPattern
 from vpn.domain.network import Network
 from vpn.domain.rule_slot import Entry, Slot, make_slot
 
@@ -21,8 +22,6 @@ Country = Callable[[bytes], str]
 
 _MAPPED = bytes(10) + b"\xff\xff"
 _MAPPED_NUMBER = 0xFFFF
-_Entries = dict[int, list[Entry]]
-"""A bucket as it is being made."""
 
 
 def plain_address(packed: bytes) -> bytes:
@@ -42,34 +41,24 @@ class Index:
     """All rules of a policy by destination. Rules are added, and it is sealed; then they are found."""
 
     def __init__(self) -> None:
-        self._filling: dict[tuple[str | int, ...], _Entries] = {}
         self._anywhere: Bucket = {}
         self._named: dict[str, dict[str | int, Bucket]] = {}
-        self._networks: dict[int, list[tuple[int, dict[int, Bucket]]]] = {4: [], 16: []}
+        self._networks: dict[int, dict[int, dict[int, Bucket]]] = {4: {}, 16: {}}
         self._countries: dict[str, Bucket] = {}
+        # Until it is sealed the buckets hold lists of entries.
+        self._filling: list[dict[int, Any]] = [self._anywhere]
 
     def add(self, pattern: DestinationPattern, holder: int, entry: Entry) -> None:
         """A rule of a holder matches these destinations, at these ports."""
-        for key in _keys(pattern):
-            self._filling.setdefault(key, {}).setdefault(holder, []).append(entry)
+        for bucket in self._buckets(pattern):
+            bucket.setdefault(holder, []).append(entry)
 
     def seal(self, none: int) -> None:
         """Nothing more will be added. `none` is the rank of no rule, higher than all others."""
-        networks: dict[int, dict[int, dict[int, Bucket]]] = {4: {}, 16: {}}
-        for (kind, *rest), entries in self._filling.items():
-            bucket = {holder: make_slot(each, none) for holder, each in entries.items()}
-            match kind, rest:
-                case "*", _:
-                    self._anywhere = bucket
-                case "country:", [str(code)]:
-                    self._countries[code] = bucket
-                case "network", [int(size), int(shift), int(prefix)]:
-                    networks[size].setdefault(shift, {})[prefix] = bucket
-                case _, [str(name)]:
-                    self._named.setdefault(name, {})[kind] = bucket
-        for size, by_shift in networks.items():
-            self._networks[size] = sorted(by_shift.items())
-        self._filling = {}
+        for bucket in self._filling:
+            for holder, entries in bucket.items():
+                bucket[holder] = make_slot(entries, none)
+        self._filling = []
 
     def find(self, host: str, packed: bytes | None, country: Country | None) -> list[Bucket]:
         """The buckets of a destination: what matches its name, and what matches its address.
@@ -84,7 +73,7 @@ class Index:
             self._find_name(host, found)
         if packed is not None:
             number = int.from_bytes(packed, "big")
-            for shift, prefixes in self._networks[len(packed)]:
+            for shift, prefixes in self._networks[len(packed)].items():
                 bucket = prefixes.get(number >> shift)
                 if bucket is not None:
                     found.append(bucket)
@@ -107,18 +96,24 @@ class Index:
                     found.append(node[labels])
             dot, labels = host.find(".", dot + 1), labels + 1
 
+    def _buckets(self, pattern: DestinationPattern) -> list[dict[int, Any]]:
+        """Where a pattern is kept. A name is kept with how it is matched: by as many labels more, or by any number."""
+        network, kind, name, _, _ = pattern
+        if network is not None:
+            prefix, shift, bits = plain_network(network)
+            return [self._bucket(self._networks[bits // 8].setdefault(shift, {}), prefix)]
+        if kind == "*":
+            return [self._anywhere]
+        if kind == COUNTRY:
+            return [self._bucket(self._countries, name)]
+        node = self._named.setdefault(name, {})
+        if kind == ".":
+            return [self._bucket(node, ""), self._bucket(node, "**.")]
+        return [self._bucket(node, kind if kind in ("", "**.") else pattern.labels)]
 
-def _keys(pattern: DestinationPattern) -> list[tuple[str | int, ...]]:
-    """Where a pattern is kept. A name is kept with how it is matched: by as many labels more, or by any number."""
-    network, kind, name, _, _ = pattern
-    if network is not None:
-        prefix, shift, bits = plain_network(network)
-        return [("network", bits // 8, shift, prefix)]
-    match kind:
-        case "*":
-            return [("*",)]
-        case "country:" | "" | "**.":
-            return [(kind, name)]
-        case ".":
-            return [("", name), ("**.", name)]
-    return [(pattern.labels, name)]
+    def _bucket(self, among: dict[Any, Bucket], key: str | int) -> dict[int, Any]:
+        bucket = among.get(key)
+        if bucket is None:
+            bucket = among[key] = {}
+            self._filling.append(bucket)
+        return bucket

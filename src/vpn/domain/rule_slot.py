@@ -49,7 +49,10 @@ def lowest_rank(slot: Slot, place: int, rank: int, holds: Callable[[Condition], 
 
 def make_slot(entries: list[Entry], none: int) -> Slot:
     """The slot of these rules; `none` is the rank of no rule, higher than all others."""
-    if len(entries) == 1 and not entries[0][3]:
+    if len(entries) == 1 and not entries[0][3]:  # as most are
+        rank, first, last, _ = entries[0]
+        if first == 0 and last == END - 1:
+            return (), (rank,), ()
         return (*_cuts(entries, none), ())
     by_condition: dict[Condition, list[Entry]] = {0: []}
     for entry in entries:
@@ -61,8 +64,6 @@ def make_slot(entries: list[Entry], none: int) -> Slot:
 
 def _cuts(entries: list[Entry], none: int) -> Cuts:
     """The lowest rank for each place on the axis."""
-    if len(entries) == 1 and entries[0][1] == 0 and entries[0][2] == END - 1:
-        return (), (entries[0][0],)  # what most are
     waiting = sorted(entries, key=lambda entry: entry[1], reverse=True)
     under_way: list[tuple[int, int]] = []  # rank and last place, the lowest rank first
     bounds: list[int] = []
