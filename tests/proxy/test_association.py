@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.plane import login, read_all, read_exactly, snapshot
+from tests.support.plane import login, put_off_names, read_all, read_exactly, snapshot
 from tests.support.servers import udp_echo
 from tests.support.upstreams import go_through, route, upstream
 from vpn.domain.egress import Resolving
@@ -181,13 +181,26 @@ def test_memory_is_bounded(plane, monkeypatch, bound):
 
 def test_names_that_are_resolved_after_the_end(plane):
     with associated(plane) as (_, sock):
-        plane.do(lambda: setattr(plane.core.resolver, "resolve", lambda name, done: late.append(done)) or True)
-        late = []
+        late = put_off_names(plane)
         say(sock, 9, b"x", "slow.test")
         plane.until(lambda: bool(late))
     plane.ended()
     plane.do(lambda: late[0]([b"\x7f\x00\x00\x01"]) or True)
     assert plane.ended()[0].packets_sent == 0
+
+
+def test_names_that_are_resolved_after_the_quota_has_ended(plane):
+    with udp_echo() as port, associated(plane) as (control, sock):
+        late = put_off_names(plane)
+        for _ in range(3):
+            say(sock, port, bytes(60_000), "slow.test")
+        plane.until(lambda: len(late) == 3)
+        plane.end_quota()
+        plane.do(lambda: [each([b"\x7f\x00\x00\x01"]) for each in late])
+        (session,) = plane.ended()
+        assert (session.reason, session.packets_sent, plane.moved()) == ("over_quota", 0, (0, 0))
+        assert read_all(control) == b""
+        nothing_is_left(plane)
 
 
 @pytest.mark.parametrize("how", ["end", "reset", "silence", "disabled"])

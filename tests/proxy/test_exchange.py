@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.support.plane import read_all, read_exactly, snapshot
+from tests.support.plane import put_off_names, read_all, read_exactly, snapshot
 from tests.support.servers import hold, tcp_server
 from tests.support.web import (
     basic,
@@ -252,6 +252,8 @@ def test_an_upgrade_with_bytes_on_both_sides_at_once(plane):
         sender.join(10)
     (session,) = plane.ended()
     assert (session.status, session.reason) == ("closed", "eof")
+    came = len(SWITCHED + b"helloearly") + len(payload)
+    assert session.bytes_received == plane.moved()[1] == came, "what came behind the head is counted once"
     nothing_is_left(plane)
 
 
@@ -562,6 +564,69 @@ def test_a_disabled_user_is_cut(plane):
             client.recv(1)
     assert plane.ended()[0].reason == "user_disabled"
     nothing_is_left(plane)
+
+
+def test_a_disabled_user_who_asks_nothing_just_now_is_cut_too(plane):
+    with origin() as server, plane.connect() as client:
+        ask(client, server.port)
+        plane.until(lambda: not exchanges(plane))
+        plane.do(lambda: plane.core.apply(snapshot(2, users={"alice": False})) or True)
+        assert read_all(client) == b""
+        nothing_is_left(plane)
+        assert len(plane.ended()) == 1
+
+
+def test_who_asks_without_credentials_on_a_kept_connection_is_nobody(plane):
+    with origin() as server, plane.connect() as client:
+        ask(client, server.port)
+        client.sendall(b"\x00")
+        plane.until(lambda: not plane.core.connections)
+    assert [(session.user, session.reason) for session in plane.ended(2)] == [
+        ("alice", "eof"),
+        ("", "unknown_protocol"),
+    ]
+
+
+# --- quotas
+
+
+def test_a_head_goes_nowhere_once_the_quota_has_ended(plane):
+    """Many who were let in before the end may have brought one each."""
+    with origin() as server, plane.connect() as client:
+        late = put_off_names(plane)
+        client.sendall(request(server.port).replace(b"127.0.0.1", b"slow.test"))
+        plane.until(lambda: bool(late))
+        plane.end_quota()
+        plane.do(lambda: late[0]([b"\x7f\x00\x00\x01"]) or True)
+        assert plane.ended()[0].reason == "over_quota"
+        with pytest.raises(ConnectionResetError):
+            read_all(client)
+    assert plane.moved() == (0, 0)
+    nothing_is_left(plane)
+
+
+def test_what_waits_for_the_destination_goes_nowhere_once_the_quota_has_ended(plane):
+    begin = threading.Event()
+
+    def serve(connection):
+        begin.wait(20)
+        read_all(connection)
+
+    with tcp_server(serve) as port, plane.connect() as client:
+        sender = threading.Thread(target=send_to_the_reset, args=(client, request(port, "POST", body=bytes(64 * MIB))))
+        sender.start()
+        plane.until(lambda: any(each._up.pending and each._up.armed for each in exchanges(plane)))
+        plane.end_quota()
+        before = plane.moved()[0]
+        begin.set()
+        assert plane.ended()[0].reason == "over_quota"
+        sender.join(10)
+    assert plane.moved()[0] == before
+
+
+def send_to_the_reset(client, data):
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        client.sendall(data)
 
 
 # --- rates

@@ -247,7 +247,8 @@ def test_who_needs_no_password_does_once_the_name_is_a_disabled_users(plane):
         waiting.sendall(said[:10])
         plane.until(lambda: len(plane.core.connections) == 2)
         plane.do(lambda: plane.core.apply(snapshot(2, users={"guest": False})) or True)
-        client.sendall(said)
-        assert web.read_message(client)[0].startswith(b"HTTP/1.1 407 ")
-        assert read_all(waiting) == b""
+        assert read_all(client) == read_all(waiting) == b""
+        with plane.connect() as again:
+            again.sendall(said)
+            assert web.read_message(again)[0].startswith(b"HTTP/1.1 407 ")
     assert len(server.heads) == 1

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tests.support.plane import read_all, read_exactly, snapshot
+from tests.support.plane import login, put_off_names, read_all, read_exactly, snapshot
 from tests.support.servers import after_the_end, echo, hold, reset, tcp_server
 from vpn.domain.inbound import Timeouts
 from vpn.proxy import pipes, relay
@@ -461,3 +461,20 @@ def test_who_leaves_does_not_wait_any_more(plane):
             plane.do(lambda: tunnel.cut("user_disabled") or True)
         plane.ended()
         assert plane.do(lambda: [len(lane._waiting)]) == [0]
+
+
+def test_what_came_early_goes_nowhere_once_the_quota_has_ended(plane):
+    """Many who were let in before the end may have brought a little each."""
+    came = []
+    with tcp_server(lambda connection: came.append(read_all(connection))) as port, plane.connect() as client:
+        late = put_off_names(plane)
+        login(client)
+        client.sendall(b"\x05\x01\x00\x03\x09slow.test" + port.to_bytes(2, "big") + b"early")
+        plane.until(lambda: bool(late))
+        plane.end_quota()
+        plane.do(lambda: late[0]([b"\x7f\x00\x00\x01"]) or True)
+        assert plane.ended()[0].reason == "over_quota"
+        with pytest.raises(ConnectionResetError):
+            read_all(client)
+    assert plane.moved() == (0, 0)
+    assert came in ([], [b""])

@@ -19,7 +19,7 @@ from vpn.proxy.control import Attempts, Hungry, Log, Message, Snapshot, Snapshot
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.listener import Listener, open_socket
-from vpn.proxy.meter import DOWN, RATE_DOWN, RATE_UP, UP, Meter, prepare
+from vpn.proxy.meter import DOWN, RATE_DOWN, RATE_UP, STOP, UP, Meter, prepare
 from vpn.proxy.poller import Poller
 from vpn.proxy.shaping import Lanes
 
@@ -170,6 +170,10 @@ class Plane:
 
         self.do(write)
 
+    def end_quota(self) -> None:
+        """Nobody may move anything from now on."""
+        self.do(lambda: self.meter.cells.__setitem__(self.meter.order(0) + STOP, -1) or True)
+
     def moved(self) -> tuple[int, int]:
         """Bytes that everybody together has sent and received."""
         return self.meter.total(0, UP), self.meter.total(0, DOWN)
@@ -218,6 +222,13 @@ class Plane:
         self.listeners.clear()
         os.close(self._memory)
         os.close(self._metered)
+
+
+def put_off_names(plane: Plane) -> list[Callable[[list[bytes]], None]]:
+    """Names are resolved when the test calls what it finds here, with addresses, in the plane's thread."""
+    late: list[Callable[[list[bytes]], None]] = []
+    plane.do(lambda: setattr(plane.core.resolver, "resolve", lambda name, done: late.append(done)) or True)
+    return late
 
 
 def login(client: socket.socket, user: str = "alice", password: str = PASSWORD) -> None:

@@ -257,7 +257,7 @@ class Association:
 
     def _resolved(self, payload: bytes, request: Request, addresses: list[bytes]) -> None:
         self._waiting -= 1
-        if not self.session.ended:
+        if not self.session.ended and self._core.budget(self.client.account):  # the quota may have ended meanwhile
             # There is no telling whether a family works; the one that the client came by is the best guess.
             ours = 16 if self._relay.family == socket.AF_INET6 else 4
             self._send(payload, sorted(addresses, key=lambda address: len(address) != ours), request)

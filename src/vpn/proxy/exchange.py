@@ -14,6 +14,8 @@ from functools import partial
 from select import EPOLLRDHUP
 from typing import Any
 
+import msgspec
+
 from vpn.domain.session import Session, Status
 from vpn.protocols import http1
 from vpn.protocols.events import Forward
@@ -116,6 +118,9 @@ class Exchange:
         core.poller.hand_over(self._up.source.fileno(), self._on_client)
         core.poller.modify(self._up.source.fileno(), READ | EDGE)  # its end may have been told to others
         core.poller.hand_over(self._down.source.fileno(), self._on_remote)
+        self._count_down(len(self._remote.early))
+        if not core.budget(self.client.account):
+            return  # many may have come with a head each since they were let in
         self._run(self._up)
         if self._alive():
             self._run(self._down)
@@ -141,7 +146,8 @@ class Exchange:
 
     def _on_remote(self, mask: int) -> None:
         self._touch()
-        if mask & WRITE and self._up.armed and not self._up.done:
+        # What is pending is counted as it goes, and the quota may have ended meanwhile.
+        if mask & WRITE and self._up.armed and not self._up.done and self._core.budget(self.client.account):
             self._run(self._up)
         if self._alive() and mask & READABLE:
             self._run(self._down)
@@ -212,8 +218,11 @@ class Exchange:
         else:
             way.reader.feed(data)
             if way is self._down:
-                self.session.bytes_received += len(data)
-                way.lane.count(len(data))
+                self._count_down(len(data))
+
+    def _count_down(self, count: int) -> None:
+        self.session.bytes_received += count
+        self._down.lane.count(count)
 
     def _flush(self, way: _Way) -> bool:
         """Send what waits; False if it has to wait longer."""
@@ -266,7 +275,7 @@ class Exchange:
             self._let_go()
             relay = Relay(self._core, self.session, self.client, self._up.source, self._remote.stream)
             early, late = self._up.pending + self._up.reader.rest(), self._down.reader.rest()
-            relay.start(early, client_unread=True, remote_unread=True, late=late)
+            relay.start(early, client_unread=True, remote_unread=True, late=late, late_counted=True)
             return
         self._complete("closed", "eof")
         if not ending.keep_client or not self._up.done or self._up.cut:
@@ -275,7 +284,7 @@ class Exchange:
             return
         kept = None
         if ending.keep_origin and not self._down.reader.peek():
-            kept = Kept(self._core, self._remote, self.session)
+            kept = Kept(self._core, msgspec.structs.replace(self._remote, early=b""), self.session)
         else:
             self._core.poller.close(self._remote.stream)
         self._let_go()

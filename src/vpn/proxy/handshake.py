@@ -189,6 +189,7 @@ class Handshake:
             self.deadline = self._core.poller.now + self.client.entry.timeouts.handshake
             self.session.id = self._core.next_session_id()
             self.session.started = time.time()
+            self.session.user = ""
         speaker = self.client.entry.speakers.get(self._reader.peek()[0])
         if speaker is None or not (self._first or speaker.protocol == "http"):
             self._refuse(ProtocolError("unknown_protocol"))
@@ -336,6 +337,7 @@ class Handshake:
         """An HTTP request was answered, and the connection is kept: there may be another."""
         before = self.session
         session = Session("", before.inbound, before.source_host, before.source_port, time.time())
+        session.user = before.user  # whose connection it is until the next request says so
         client = (self._core, self._stream, session, self.client, self._user)
         Handshake(*client, kept, first=False).take_over(early)
 

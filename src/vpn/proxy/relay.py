@@ -74,19 +74,29 @@ class Relay:
         self._up = _Flow(near, remote, client.account.up)
         self._down = _Flow(remote, near, client.account.down)
 
-    def start(self, early: bytes, *, client_unread: bool, remote_unread: bool, late: bytes = b"") -> None:
+    def start(
+        self, early: bytes, *, client_unread: bool, remote_unread: bool, late: bytes = b"", late_counted: bool = False
+    ) -> None:
         """Begin with the bytes that the client sent early, and those of the destination that were read already.
 
         A stream that is `unread` may hold bytes of which no event will tell again.
+
+        Args:
+            late_counted: those of the destination were counted when they were read.
         """
         core = self._core
         core.connections.add(self)
         core.poller.hand_over(self._up.source.fileno(), self._on_client)
         core.poller.hand_over(self._down.source.fileno(), self._on_remote)
+        if (early or late) and not core.budget(self.client.account):
+            return  # many may have come with a little each since they were let in
         if early:
-            self._push(self._up, memoryview(early))
-        if late:
-            self._push(self._down, memoryview(late))
+            self._count(self._up, len(early))
+            self._send(self._up, memoryview(early))
+        if late and not self.session.ended:
+            if not late_counted:
+                self._count(self._down, len(late))
+            self._send(self._down, memoryview(late))
         if client_unread:
             self._pump(self._up, ENDING)
         if remote_unread:
@@ -163,7 +173,8 @@ class Relay:
                 return
             if count >= MUCH and flow.moved >= 0:
                 self._note_much(flow, count)
-            if not self._push(flow, core.view[:count]):
+            self._count(flow, count)
+            if not self._send(flow, core.view[:count]):
                 return
             if count < size and not mask & ENDING and not (flow.layered and flow.layered.unread):
                 return  # short: the kernel has no more, and will tell when it has
@@ -249,9 +260,8 @@ class Relay:
             self.session.bytes_received += count
         flow.lane.count(count)
 
-    def _push(self, flow: _Flow, data: memoryview) -> bool:
+    def _send(self, flow: _Flow, data: memoryview) -> bool:
         """Send to the sink; False if it does not take more."""
-        self._count(flow, len(data))
         try:
             sent = flow.sink.send(data, DONTWAIT)
         except BlockingIOError:
