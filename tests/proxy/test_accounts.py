@@ -163,6 +163,18 @@ def test_two_that_move_at_the_same_time_go_too_far_by_little(workers):
         assert stop <= moved <= stop + 1
 
 
+@pytest.mark.parametrize("quota", [1_000_000, 20_000_000, 64 << 20, 120 << 20])
+def test_who_moves_late_what_he_was_allowed_early_goes_too_far_by_little(workers, quota):
+    """One is stopped between asking and moving; the other moves all the rest meanwhile."""
+    first, second = (each.of("alice", workers.users.get) for each in workers.accounts)
+    workers.meter.cells[workers.meter.order(1) + STOP] = quota
+    allowed = first.budget()
+    while (budget := second.budget()) > 0:
+        second.down.count(budget)
+    first.down.count(allowed)
+    assert quota < workers.meter.total(1, DOWN) <= quota + (1 << 19)
+
+
 def test_another_user_under_an_old_name_begins_anew(workers):
     workers.enter(0)
     account = workers.accounts[0].of("alice", workers.users.get)

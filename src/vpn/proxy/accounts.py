@@ -35,6 +35,7 @@ from vpn.proxy.shaping import Lane, Lanes
 PLENTY = 1 << 40
 """Bytes: what may be moved where nothing says how much."""
 _STEP = 512 * 1024  # bytes that all workers together may be moving while a quota ends
+_FAR = 7  # before that, this power of two less than what is left
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -42,7 +43,6 @@ class Account:
     """One user in this worker."""
 
     __slots__ = (
-        "_budget_step",
         "_connections",
         "_devices",
         "_fence",
@@ -55,6 +55,7 @@ class Account:
         "_stop",
         "_tokens",
         "_union",
+        "_workers",
         "blocked",
         "cells",
         "down",
@@ -85,7 +86,7 @@ class Account:
         self._opened = range(meter.count(0, slot) + OPENED, meter.count(len(workers), slot), SLOTS * LINE)
         self._moved = tuple(meter.count(each, slot) + what for each in workers for what in (UP, DOWN))
         self._stop = meter.order(slot) + STOP
-        self._budget_step = _STEP // len(workers)
+        self._workers = len(workers)
         self._devices = meter.devices(worker, slot)
         self._union = tuple(meter.devices(each, slot) for each in workers)
         self._places: dict[int, int] = {}  # connections by source
@@ -149,8 +150,9 @@ class Account:
         if not stop:
             return PLENTY
         left = stop - sum([cells[cell] for cell in self._moved])
-        # Others move bytes meanwhile: towards the end each takes steps that are small for all of them together.
-        return left if left <= 0 else max(1, min(left // (len(self._moved) // 2), max(self._budget_step, left >> 4)))
+        # Others move bytes meanwhile, perhaps all the rest before we come to it: so what all of them may be moving
+        # together is little, or a small part of what is left.
+        return left if left <= 0 else max(1, min(left, max(_STEP, left >> _FAR)) // self._workers)
 
     def _refused(self, packed: bytes | None, inbound: str, now: float) -> str:
         limits, cells = self.limits, self.cells
