@@ -107,6 +107,48 @@ async def test_raised_it_works_again_at_once(house):
     assert house.budget() > 2**30
 
 
+async def test_what_is_booked_while_the_store_is_asked_is_counted_once(house, monkeypatch):
+    await house.add(data_limit="1000")
+    since, bookings = house.usage.since, []
+
+    async def ask(users):
+        moved = await since(users)
+        if not bookings:
+            house.move(600)
+            house.ledger.look()
+            bookings.append(asyncio.create_task(house.ledger.book({})))
+            await asyncio.wait(bookings, timeout=0.3)  # it may try
+        return moved
+
+    monkeypatch.setattr(house.usage, "since", ask)
+    await house.users.edit("alice", limits={"reset": "daily"})
+    await bookings[0]
+    assert house.enforcement.used((await house.store.get("alice")).number) == 600
+    house.move(400)
+    assert (await house.look(), house.budget()) == ("over_quota", 0)
+
+
+async def test_a_first_use_is_noted_though_others_are_looked_at_anew_meanwhile(house):
+    await house.add()
+    await house.add("bob")
+    house.ledger.meter.cells[house.ledger.meter.count(0, house.user().slot) + OPENED] += 1
+    await house.users.edit("bob", limits={"reset": "daily"})
+    await house.look()
+    assert (await house.store.get("alice")).first_used_at == NOON
+
+
+async def test_when_there_is_room_again_who_had_none_gets_it(house, monkeypatch):
+    monkeypatch.setattr("vpn.services.ledger.SLOTS", 2)
+    await house.add()
+    await house.add("bob", data_limit="1000")
+    assert house.user("bob").blocked == "no_room"
+    await house.users.remove("alice")
+    await house.snapshots.publish()
+    assert house.user("bob").blocked == ""
+    house.move(1000, "bob")
+    assert house.budget("bob") == 0
+
+
 async def test_forgiven_it_works_again_and_counts_from_nothing(house):
     await house.add(data_limit="1000")
     house.move(1500)

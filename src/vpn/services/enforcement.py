@@ -226,7 +226,8 @@ class Enforcement:
             old = self._watched.get(user.number)
             start = period_start(limits.reset or "never", now, zone_of(limits))
             if old is not None and old.since == start and old.zone == zone_of(limits):
-                watching[user.number] = msgspec.structs.replace(old, user=user, limits=limits)
+                slot = old.slot or self._slot(user)  # there may be room now
+                watching[user.number] = msgspec.structs.replace(old, user=user, limits=limits, slot=slot)
             else:
                 if quotas is None:
                     quotas = await self._usage.quotas()
@@ -239,7 +240,9 @@ class Enforcement:
                 else:
                     fresh.append(made)
         if fresh:
-            await self._count_from_store(fresh, now)
+            await self._ledger.book(self.zones())
+            async with self._ledger.booking:  # or what the store knows and what we think it knows would differ
+                await self._count_from_store(fresh, now)
         self._watched = watching
         if self._ledger.is_open:
             self._ledger.release({user.number for user in users})
@@ -249,9 +252,6 @@ class Enforcement:
 
     async def _count_from_store(self, fresh: Iterable[Watched], now: datetime) -> None:
         """Find out what users have moved in their present periods."""
-        if self._ledger.is_open:
-            self._ledger.look()
-            await self._ledger.book(self.zones())
         days = [(each, _first_day(each)) for each in fresh if each.limits.reset != "hourly"]
         moved = await self._usage.since((each.user.number, day) for each, day in days)
         for each, day in days:

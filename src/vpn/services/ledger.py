@@ -50,7 +50,8 @@ class Ledger:
         self._seen: tuple[list[int], list[int], list[int]] = ([], [], [])
         self._booked: dict[int, tuple[int, int]] = {}
         self._unbooked: set[int] = set()
-        self._order = asyncio.Lock()
+        self.booking = asyncio.Lock()
+        """Held while something is booked, and by who compares the store with `booked`."""
 
     async def open(self, workers: int, zones: Zones) -> int:
         """Book what an earlier daemon left behind, and begin a new meter; returns a descriptor for the workers.
@@ -134,7 +135,7 @@ class Ledger:
         Raises:
             Unavailable: the store cannot be reached. It is booked later.
         """
-        async with self._order:
+        async with self.booking:
             numbers, self._unbooked = self._unbooked, set()
             try:
                 counted = [self._counted(number, zones) for number in numbers if number in self._slots]
