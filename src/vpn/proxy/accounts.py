@@ -46,6 +46,8 @@ class Account:
         "_connections",
         "_devices",
         "_fence",
+        "_lease",
+        "_leased_from",
         "_moved",
         "_opened",
         "_opened_seen",
@@ -54,6 +56,7 @@ class Account:
         "_sources",
         "_stop",
         "_tokens",
+        "_told_apart",
         "_union",
         "_workers",
         "blocked",
@@ -86,10 +89,13 @@ class Account:
         self._opened = range(meter.count(0, slot) + OPENED, meter.count(len(workers), slot), SLOTS * LINE)
         self._moved = tuple(meter.count(each, slot) + what for each in workers for what in (UP, DOWN))
         self._stop = meter.order(slot) + STOP
+        self._lease = 0
+        self._leased_from = 0
         self._workers = len(workers)
         self._devices = meter.devices(worker, slot)
         self._union = tuple(meter.devices(each, slot) for each in workers)
         self._places: dict[int, int] = {}  # connections by source
+        self._told_apart = False
         self._tokens = 0.0
         self._refilled = 0.0
         self._opened_seen = 0
@@ -106,6 +112,8 @@ class Account:
         if limits.connection_rate != self.limits.connection_rate:
             self._tokens = limits.connection_rate
             self._opened_seen = sum([self.cells[cell] for cell in self._opened])
+        if bool(limits.max_devices) != self._told_apart:
+            self._tell_apart(bool(limits.max_devices))
         self.limits = limits
 
     def enter(self, source: int, packed: bytes | None, inbound: str, now: float) -> str:
@@ -114,9 +122,9 @@ class Account:
         why = ""
         self.cells[self.own + CONNECTIONS] += 1
         self.cells[self.own + OPENED] += 1
-        first = not self._places.get(source)
-        self._places[source] = self._places.get(source, 0) + 1
-        if first:
+        before = self._places.get(source, 0)
+        self._places[source] = before + 1
+        if self._told_apart and not before:
             self._mark(0, source)
         if limits is not NO_SNAPSHOT_LIMITS:
             # What we wrote must be seen by the other cores before we read what they wrote.
@@ -136,7 +144,8 @@ class Account:
             self._places[source] = left
         else:
             del self._places[source]
-            self._mark(source, 0)
+            if self._told_apart:
+                self._mark(source, 0)
 
     @property
     def idle(self) -> bool:
@@ -149,10 +158,19 @@ class Account:
         stop = cells[self._stop]
         if not stop:
             return PLENTY
+        own = cells[self.own + UP] + cells[self.own + DOWN]
+        if own < self._lease and stop == self._leased_from:
+            return self._lease - own
         left = stop - sum([cells[cell] for cell in self._moved])
+        if left <= 0:
+            return left
         # Others move bytes meanwhile, perhaps all the rest before we come to it: so what all of them may be moving
         # together is little, or a small part of what is left.
-        return left if left <= 0 else max(1, min(left, max(_STEP, left >> _FAR)) // self._workers)
+        budget = max(1, min(left, max(_STEP, left >> _FAR)) // self._workers)
+        # A little of it is ours to keep, so that small amounts need not be asked for one by one.
+        self._lease = own + min(budget, _STEP // self._workers)
+        self._leased_from = stop
+        return budget
 
     def _refused(self, packed: bytes | None, inbound: str, now: float) -> str:
         limits, cells = self.limits, self.cells
@@ -187,6 +205,12 @@ class Account:
             return len(self._places)
         seen = {source for first in self._union for source in self.cells[first : first + DEVICES].tolist()}
         return len(seen) - (0 in seen)
+
+    def _tell_apart(self, wanted: bool) -> None:
+        """Let the other workers know where the user's connections come from, or no more."""
+        self._told_apart = wanted
+        for source in self._places:
+            self._mark(*((0, source) if wanted else (source, 0)))
 
     def _mark(self, old: int, new: int) -> None:
         """Write a source over another one; 0 is none. Beyond `DEVICES` there is no cell, and none is needed."""
