@@ -8,7 +8,10 @@ import pytest
 from tests.support.plane import login, lone_accounts, read_all, read_exactly, running_plane, snapshot
 from tests.support.servers import hold, tcp_server, unused_port
 from tests.support.upstreams import go_through, route, upstream
+from vpn.domain.acl import CompiledPolicy
 from vpn.domain.egress import DIRECT, Choice, Route
+from vpn.domain.policy_document import parse_policy
+from vpn.proxy.control import Snapshot, SnapshotUser
 from vpn.proxy.core import Core
 from vpn.proxy.poller import Poller
 
@@ -53,6 +56,21 @@ def test_the_first_route_that_matches_is_taken(core, host, port, user, way):
         route("c", users=("alice", "Bob")),
     )
     assert chosen.candidates(host, port, user) == [way]
+
+
+def test_routes_are_for_users_and_for_members_of_groups(core):
+    theirs = route("a", users=("carol",), groups=("Staff", "ops"))
+    egress = snapshot(upstreams=(upstream("a", 1),), routes=(theirs,)).egress
+    people = [
+        SnapshotUser("alice", 1, groups=("guests", "staff")),
+        SnapshotUser("bob", 1, groups=("guests",)),
+        SnapshotUser("carol", 1),
+        SnapshotUser("dave", 1),
+    ]
+    core.apply(Snapshot(2, people, egress))
+    core.set_policy(CompiledPolicy(parse_policy({"default": "allow", "users": {"dave": {"groups": ["ops"]}}})))
+    ways = {user.name: core.outgoing.candidates("x.test", 1, user.name) for user in people}
+    assert ways == {"alice": ["a"], "bob": [DIRECT], "carol": ["a"], "dave": ["a"]}
 
 
 def test_weights_share_out_and_those_of_weight_0_stand_by(core):

@@ -107,7 +107,14 @@ def test_how_connections_go_out():
                 "a": {"protocol": "https", "address": "a.test:443", "user": "u", "password": "p", "ca": "/ca.pem"},
                 "b": {"address": "[::1]:1080", "via": "a", "resolve": "here"},
             },
-            routes=[{"destinations": ".x.test, 10.0.0.0/8", "users": "alice", "upstreams": {"b": 3, "direct": 0}}],
+            routes=[
+                {
+                    "destinations": ".x.test, 10.0.0.0/8",
+                    "users": "alice",
+                    "groups": "staff",
+                    "upstreams": {"b": 3, "direct": 0},
+                }
+            ],
             pool={"max_idle_per_upstream": 2, "max_idle": 3, "idle_timeout": 4},
             upstream_probe_interval=5,
         )
@@ -124,6 +131,7 @@ def test_how_connections_go_out():
                 upstreams=(Choice("b", 3), Choice("direct", 0)),
                 destinations=(".x.test", "10.0.0.0/8"),
                 users=("alice",),
+                groups=("staff",),
             ),
         ),
         pool=Pool(max_idle_per_upstream=2, max_idle=3, idle_timeout=4),

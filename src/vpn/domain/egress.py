@@ -52,7 +52,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     destinations: tuple[str, ...] = ()
     """Patterns (vpn.domain.destination); empty: every destination."""
     users: tuple[str, ...] = ()
-    """Empty: every user."""
+    groups: tuple[str, ...] = ()
+    """Whose connections: these users', and those of these groups' members; both empty: everybody's."""
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from vpn.domain.acl import CompiledPolicy, Pool
-from vpn.domain.policy import ALLOW_ALL
+from vpn.domain.policy import ALLOW_ALL, groups_of
 from vpn.domain.session import Session
 from vpn.proxy.accounts import Account, Accounts
 from vpn.proxy.background import Background
@@ -133,6 +133,11 @@ class Core:
         """The rules that count for a user."""
         user = self.credentials.user(name)
         return self.policy.pool(name, user.groups if user is not None else ())
+
+    def groups(self, name: str) -> tuple[str, ...]:
+        """All groups of a user, in the form under which they are compared."""
+        user = self.credentials.user(name)
+        return groups_of(self.policy.policy, name, user.groups if user is not None else ())
 
     def set_policy(self, policy: CompiledPolicy) -> None:
         """Decide by these rules from now on, and close what they forbid."""

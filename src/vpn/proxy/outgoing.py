@@ -28,11 +28,15 @@ _NO_ROUTE = (Choice(DIRECT),)
 class _CompiledRoute(NamedTuple):
     destinations: tuple[DestinationPattern, ...]
     users: frozenset[str]
+    groups: frozenset[str]
     choices: tuple[Choice, ...]
 
-    def matches(self, host: str, packed: bytes | None, port: int, user: str) -> bool:
-        if self.users and canonical(user) not in self.users:
-            return False
+    def matches(self, host: str, packed: bytes | None, port: int, user: str, groups: tuple[str, ...]) -> bool:
+        """Whether it is for this destination of this user, who is in these groups."""
+        if self.users or self.groups:
+            meant = canonical(user) in self.users or not self.groups.isdisjoint(groups)
+            if not meant:
+                return False
         return not self.destinations or any(each.matches(host, packed, port) for each in self.destinations)
 
 
@@ -43,6 +47,7 @@ class Outgoing:
         self.core = core
         self._egress = Egress()
         self._routes: list[_CompiledRoute] = []
+        self._by_group = False
         self._ways: dict[str, Way] = {}
         self._random = random.Random()  # noqa: S311 -- it shares out load, and guards nothing
         self._probing = False
@@ -61,6 +66,7 @@ class Outgoing:
         if (egress.upstreams, egress.pool) != (self._egress.upstreams, self._egress.pool):
             self._ways = self._make_ways(egress)
         self._routes = [_compile(route) for route in egress.routes]
+        self._by_group = any(route.groups for route in self._routes)
         self._egress = egress
         if self._ways and not self._probing:
             self._probing = True
@@ -110,7 +116,9 @@ class Outgoing:
         packed = pack(host)
         if packed is not None and packed.startswith(_V4_MAPPED):  # another way to write the same address
             packed = packed[len(_V4_MAPPED) :]
-        return next((each.choices for each in self._routes if each.matches(host, packed, port, user)), _NO_ROUTE)
+        groups = self.core.groups(user) if self._by_group else ()
+        found = (each.choices for each in self._routes if each.matches(host, packed, port, user, groups))
+        return next(found, _NO_ROUTE)
 
     def _draw(self, choice: Choice) -> tuple[bool, float]:
         """A place in the order; a weight twice as high is first twice as often (exponential race)."""
@@ -217,5 +225,6 @@ def _compile(route: Route) -> _CompiledRoute:
     return _CompiledRoute(
         destinations=tuple(parse_destination(each) for each in route.destinations),
         users=frozenset(canonical(user) for user in route.users),
+        groups=frozenset(canonical(group) for group in route.groups),
         choices=route.upstreams,
     )

@@ -44,6 +44,7 @@ def egress_of(proxy: ProxySettings) -> Egress:
                 upstreams=tuple(Choice(name, weight) for name, weight in each.upstreams.items()),
                 destinations=tuple(each.destinations),
                 users=tuple(each.users),
+                groups=tuple(each.groups),
             )
             for each in proxy.routes
         ),

@@ -120,7 +120,8 @@ class RouteSettings(Section):
     """Which connections go through which upstreams."""
 
     destinations: Destinations = Field([], description="Which destinations; empty: all.")
-    users: Texts = Field([], description="Whose; empty: everybody's.")
+    users: Texts = Field([], description="Whose; without users and groups: everybody's.")
+    groups: Texts = Field([], description="And whose: the members of these groups.")
     upstreams: dict[str, Annotated[int, Field(ge=0, le=1000)]] = Field(
         min_length=1, description="Upstreams and their weights, `direct` among them; those of weight 0 stand by."
     )
