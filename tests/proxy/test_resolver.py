@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 
 from tests.support.dns import name_server
 from vpn.domain.address import pack
+from vpn.domain.destination import normal_name
 from vpn.domain.egress import Resolving
 from vpn.proxy.poller import Poller
 from vpn.proxy.resolver import CAPACITY, LONGEST, NEGATIVE, SHORTEST, Resolver
@@ -190,3 +193,29 @@ def test_no_descriptor_is_left_when_the_servers_change(poller, resolver, server)
     resolver.configure(Resolving(servers=("127.0.0.1:1",)))
     assert not resolver._watched
     assert not poller._handlers
+
+
+@pytest.mark.parametrize("name", ["ex\\097mple.test", "ex\\ample.test", "example\\.test", "\\101.test"])
+def test_an_escape_is_no_other_way_to_write_a_name(poller, resolver, server, name):
+    """A rule about example.test would not know it."""
+    server.records |= {"example.test": ["192.0.2.1"], "a.test": ["192.0.2.1"]}
+    assert ask(poller, resolver, name) == []
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["stra\u00dfe.test", "STRA\u00dfE.test", "stra\u00dfe\u3002test"])
+def test_what_is_asked_for_is_what_the_rules_have_seen(poller, resolver, server, name):
+    server.records |= {"strasse.test": ["192.0.2.1"], "xn--strae-oqa.test": ["192.0.2.2"]}
+    assert ask(poller, resolver, name) == [pack("192.0.2.1")]
+    assert normal_name(name) == "strasse.test"
+
+
+def test_a_final_dot_is_asked_with(poller, resolver, server):
+    """Without it the machine's search domains would be tried as well."""
+    asked = []
+    resolver.close()
+    resolver._channel = SimpleNamespace(
+        getaddrinfo=lambda name, *_, **__: asked.append(name), timeout=lambda: 1.0, cancel=str, close=str
+    )
+    resolver.resolve("A.test.", asked.append)
+    assert asked == ["a.test."]

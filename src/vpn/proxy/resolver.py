@@ -13,6 +13,7 @@ from typing import Any
 import pycares
 
 from vpn.domain.address import pack
+from vpn.domain.destination import normal_name
 from vpn.domain.egress import Resolving
 from vpn.proxy.poller import HANGUP, Poller, Timer
 
@@ -63,11 +64,16 @@ class Resolver:
 
     def resolve(self, name: str, done: Callable[[Answer], None]) -> None:
         """Call `done` with the name's addresses, at once if they are known."""
-        name = name.lower()
-        given = self._hosts.get(name.removesuffix("."))
+        absolute = name.endswith(".")
+        name = normal_name(name)  # as it was judged: c-ares has another idea of what ß is
+        given = self._hosts.get(name)
         if given is not None:
             done(given)
             return
+        if "\\" in name:  # c-ares would take ex\097mple.com for example.com, which nobody has judged
+            done([])
+            return
+        name += "." if absolute else ""
         known = self._cache.get(name)
         if known is not None and known[0] > self._poller.now:
             done(known[1])
