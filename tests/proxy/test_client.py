@@ -85,3 +85,24 @@ def test_the_blocked_and_those_who_have_had_enough_are_told_so(house):
 def test_a_client_that_never_said_who_it_is_gives_its_place_back(house):
     house.client().leave()
     assert (house.entry.given, house.connections("")) == (1, 0)
+
+
+def test_who_is_forgotten_gives_its_place_back_once(house):
+    client = house.client()
+    client.become(house.account("alice"), "192.0.2.1", 0.0)
+    client.forget(house.account(""))
+    client.leave()
+    assert (house.connections("alice"), client.account.name) == (0, "")
+
+
+def test_a_client_is_unwelcome_where_its_user_may_no_longer_come_from(house):
+    client = house.client()
+    assert client.unwelcome() == ""
+    client.become(house.account("bob"), "192.0.2.1", 0.0)
+    for limits, why in [
+        (SnapshotLimits(sources=("192.0.2.0/24",), inbounds=("main",)), ""),
+        (SnapshotLimits(sources=("198.51.100.0/24",)), "source_not_allowed"),
+        (SnapshotLimits(inbounds=("other",)), "inbound_not_allowed"),
+    ]:
+        house.account("bob").amend(SnapshotUser("bob", 1, slot=2, limits=limits))
+        assert client.unwelcome() == why

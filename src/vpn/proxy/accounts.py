@@ -147,6 +147,14 @@ class Account:
             if self._told_apart:
                 self._mark(source, 0)
 
+    def unwelcome(self, packed: bytes | None, inbound: str) -> str:
+        """Why the user may not come from this address (None: it has none), or by this inbound; empty: both are well."""
+        if self._sources and (packed is None or not any_holds(self._sources, packed)):
+            return "source_not_allowed"
+        if self.limits.inbounds and inbound not in self.limits.inbounds:
+            return "inbound_not_allowed"
+        return ""
+
     @property
     def idle(self) -> bool:
         """Whether the user has no connection here."""
@@ -174,10 +182,8 @@ class Account:
 
     def _refused(self, packed: bytes | None, inbound: str, now: float) -> str:
         limits, cells = self.limits, self.cells
-        if self._sources and (packed is None or not any_holds(self._sources, packed)):
-            return "source_not_allowed"
-        if limits.inbounds and inbound not in limits.inbounds:
-            return "inbound_not_allowed"
+        if why := self.unwelcome(packed, inbound):
+            return why
         if limits.max_connections and sum([cells[cell] for cell in self._connections]) > limits.max_connections:
             return "too_many_connections_of_user"
         if limits.max_devices and self._distinct() > limits.max_devices:

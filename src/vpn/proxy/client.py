@@ -40,6 +40,15 @@ class Client:
             self._source = source
         return why
 
+    def forget(self, nobody: Account) -> None:
+        """Be nobody again: the user is no more, and somebody else may be counted where he was."""
+        self._give_back()
+        self.account = nobody
+
+    def unwelcome(self) -> str:
+        """Why the user may no longer come this way, by the limits that hold now; empty: that may go on."""
+        return self.account.unwelcome(self.address or None, self.entry.inbound.name) if self._source else ""
+
     def leave(self) -> None:
         """The connection is gone."""
         self._give_back()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from vpn.domain.acl import CompiledPolicy, Pool
 from vpn.domain.policy import ALLOW_ALL, groups_of
 from vpn.domain.session import Session
+from vpn.domain.user import canonical
 from vpn.proxy.accounts import Account, Accounts
 from vpn.proxy.background import Background
 from vpn.proxy.bans import Bans
@@ -119,10 +120,15 @@ class Core:
         self.outgoing.configure(snapshot.egress)
         self.resolver.configure(snapshot.egress.resolving)
         for connection in list(self.connections):
-            user = connection.session.user
-            if user and (why := self._why_cut(user, connection.client.entry)):
+            user, holder, entry = connection.session.user, connection.client.account.name, connection.client.entry
+            if user and (why := self._why_cut(user, entry)):
                 connection.cut(why)
+            elif holder and self._why_cut(holder, entry):  # between two requests; who asks next has to log in
+                connection.client.forget(self.nobody)
         self.accounts.amend(snapshot.users, self.credentials.user)
+        for connection in list(self.connections):
+            if why := connection.client.unwelcome():
+                connection.cut(why)
         self._rule_anew()  # users may be in other groups
 
     def account(self, name: str) -> Account:
@@ -174,7 +180,7 @@ class Core:
         """Whether a client of this inbound may (still) be this user."""
         if self.credentials.allowed(user):
             return True
-        return user == entry.inbound.anonymous_user and not self.credentials.known(user)
+        return canonical(user) == canonical(entry.inbound.anonymous_user) and not self.credentials.known(user)
 
     def _why_cut(self, name: str, entry: Entry) -> str:
         if self.may_stay(name, entry):
