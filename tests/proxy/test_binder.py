@@ -9,9 +9,11 @@ import pytest
 
 from tests.support.plane import login, read_all, read_exactly, snapshot
 from tests.support.web import standstill
+from vpn.domain.acl import CompiledPolicy
 from vpn.domain.address import Endpoint
 from vpn.domain.egress import Choice, Route, Upstream
 from vpn.domain.inbound import Timeouts
+from vpn.domain.policy_document import parse_policy
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -197,3 +199,17 @@ def test_the_peer_and_the_clients_end_come_in_one_batch(plane):
             assert peer.recv(1) == b"", "it may have got through, and was told the end"
     plane.ended()
     nothing_is_left(plane)
+
+
+def test_who_waits_for_anybody_gets_nobody_whom_a_rule_blocks(plane):
+    block = {"action": "block", "destinations": ["127.0.0.2"]}
+    policy = CompiledPolicy(parse_policy({"default": "allow", "users": {"alice": {"rules": [block]}}}))
+    plane.do(lambda: plane.core.set_policy(policy) or True)
+    with plane.connect() as client:
+        address = listening(client, "0.0.0.0")
+        with come(address, "127.0.0.2") as blocked:
+            blocked.settimeout(5)
+            assert blocked.recv(1) == b""
+        with come(address, "127.0.0.3"):
+            assert read_exactly(client, 2) == b"\x05\x00"
+    assert plane.ended()[0].address == "127.0.0.3"

@@ -14,8 +14,8 @@ RULES = [
 ]
 
 
-def core(private=False):
-    return SimpleNamespace(outgoing=SimpleNamespace(private_destinations=private))
+def core(private=False, pool=None):
+    return SimpleNamespace(outgoing=SimpleNamespace(private_destinations=private), pool=pool)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ def test_the_guard_keeps_everybody_from_what_is_not_public(address, why):
     assert Guard(core()).forbids(pack(address)) == why
     assert Guard(core(private=True)).forbids(pack(address)) == ""
     assert Open(core()).forbids(pack(address)) == ""
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "::ffff:0.0.0.0"])
+def test_the_address_of_nobody_is_no_other_way_to_write_this_machines(address):
+    assert Guard(core(private=True)).forbids(pack(address)) == "unspecified_destination"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,7 @@ def test_an_address_is_judged_by_guard_and_rules_and_the_rule_is_noted(address, 
         "vpn.proxy.judge.special_kind", lambda packed: "loopback" if packed == pack("127.0.0.1") else None
     )
     policy = CompiledPolicy(parse_policy({"default": "block", "users": {"alice": {"rules": RULES}}}))
-    session = Session("id", "main", "192.0.2.1", 1, 0.0)
+    session = Session("id", "main", "192.0.2.1", 1, 0.0, user="alice")
     request = request_for("example.com", 80, udp=False, source=b"", now=0.0)
-    judge = Judge(core(), policy.pool("alice"), request, session)
+    judge = Judge(core(pool=policy.pool), request, session)
     assert (judge.forbids(pack(address)), session.rule) == (why, rule)

@@ -3,10 +3,15 @@
 import socket
 import time
 
-from tests.support.clients import ASSOCIATE, CONNECT, ask, connect, read_reply, socks5, socks_address
+import pytest
+
+from tests.support.clients import ASSOCIATE, BIND, CONNECT, ask, connect, read_reply, socks5, socks_address
+from tests.support.dns import name_server
 from tests.support.plane import login, read_exactly, running_plane, snapshot
 from tests.support.servers import echo, tcp_server, udp_echo
+from tests.support.upstreams import go_through, upstream
 from vpn.domain.acl import CompiledPolicy
+from vpn.domain.egress import Resolving
 from vpn.domain.policy_document import parse_policy
 from vpn.proxy.control import SnapshotUser
 
@@ -107,3 +112,63 @@ def test_a_rule_refuses_and_the_session_names_it():
             "blocked_by_rule",
             "users.alice.rules.0",
         )
+
+
+ELSEWHERE = {"action": "block", "destinations": ["192.0.2.0/24"]}
+HERE = {"action": "block", "destinations": ["127.0.0.0/8"]}
+
+
+@pytest.mark.parametrize("before", [[], [ELSEWHERE]], ids=["names alone", "addresses"])
+def test_no_session_slips_in_while_its_name_is_being_resolved(before):
+    with running_plane() as plane, name_server() as dns, tcp_server(echo) as port, plane.connect() as client:
+        dns.records["slow.test"] = ["127.0.0.1"]
+        dns.may_answer.clear()
+        made = snapshot(2, resolving=Resolving(servers=(f"127.0.0.1:{dns.port}",)))
+        plane.do(lambda: plane.core.apply(made) or True)
+        rules(plane, *before)
+        login(client)
+        client.sendall(socks5(CONNECT, "slow.test", port))
+        plane.until(lambda: bool(dns.asked))
+        rules(plane, HERE)
+        dns.may_answer.set()
+        assert read_reply(client)[0] == 2
+        session = plane.ended()[0]
+        assert (session.status, session.rule) == ("rejected_by_acl", "users.alice.rules.0")
+
+
+@pytest.mark.parametrize("expected", ["0.0.0.0", "127.0.0.1"])
+def test_no_peer_slips_in_that_came_for_a_bind_of_before(expected):
+    with running_plane() as plane, plane.connect() as client:
+        login(client)
+        client.sendall(socks5(BIND, expected, 0))
+        code, address = read_reply(client)
+        assert code == 0
+        if expected == "127.0.0.1":
+            rules(plane, HERE)
+            assert plane.ended()[0].reason == "policy_changed"
+            return
+        rules(plane, HERE)
+        with connect(address[1]):
+            assert read_reply(client)[0] == 2
+        assert plane.ended()[0].rule == "users.alice.rules.0"
+
+
+def test_who_waits_for_anybody_is_not_closed_by_rules_on_somebody():
+    with running_plane() as plane, plane.connect() as client:
+        login(client)
+        client.sendall(socks5(BIND, "0.0.0.0", 0))
+        address = read_reply(client)[1]
+        rules(plane, {"action": "allow", "destinations": ["127.0.0.1"]}, default="block")
+        with connect(address[1]) as peer:
+            assert read_reply(client)[0] == 0
+            peer.sendall(b"welcome")
+            assert read_exactly(client, 7) == b"welcome"
+
+
+def test_a_name_that_was_resolved_for_an_upstream_is_judged_by_its_address():
+    with running_plane() as plane, running_plane() as parent, tcp_server(echo) as port:
+        resolving = Resolving(hosts={"a.test": ("127.0.0.1",)})
+        go_through(plane, upstream("a", parent.port, resolve="here"), resolving=resolving)
+        with plane.tunnel(port, host="a.test"):
+            rules(plane, HERE)
+            assert plane.ended()[0].reason == "policy_changed"

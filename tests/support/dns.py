@@ -20,6 +20,9 @@ class NameServer:
         self.records: dict[str, list[str]] = {}
         self.ttl = 60
         self.silent = False
+        self.may_answer = threading.Event()
+        """While it is not set, answers wait."""
+        self.may_answer.set()
         self.asked: list[tuple[str, int]] = []
 
     def serve(self) -> None:
@@ -29,6 +32,7 @@ class NameServer:
                 return
             name, kind, question = _question(query)
             self.asked.append((name, kind))
+            self.may_answer.wait(10)
             if not self.silent:
                 self._sock.sendto(self._answer(query[:2], name, kind, question), client)
 

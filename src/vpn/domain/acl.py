@@ -217,9 +217,11 @@ class Pool:
         return self._policy.decide(self._holders, request)
 
     def foresee(self, request: Request) -> Decision | None:
-        """What they say of a name before it is resolved; None: that depends on its addresses."""
+        """What they say before the address is known, of a name, or of anybody (0.0.0.0 or ::, with which BIND waits for
+        whoever comes); None: that depends on the address.
+        """
         decision = self._policy.decide(self._holders, request)
-        if not self.by_address or request.packed is not None:
+        if not self.by_address or (request.packed is not None and any(request.packed)):
             return decision
         if decision.rule is None:
             return decision if not decision.allowed and not self._allows_by_address else None

@@ -26,7 +26,7 @@ class Session(msgspec.Struct, gc=False):
     host: str = ""
     port: int = 0
     address: str = ""
-    """The address that was connected to; `host` is what the client asked for."""
+    """The address that was connected to, or that an upstream was asked for; `host` is what the client asked for."""
     status: Status = "active"
     reason: str = ""
     """Why it ended, or was refused: a short stable code such as ``eof`` or ``private_destination``."""

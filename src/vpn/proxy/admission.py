@@ -29,10 +29,9 @@ def admit(
 
 def _judge(core: Core, client: Client, session: Session) -> tuple[str, Guard]:
     """What the rules say."""
-    pool = core.pool(session.user)
     request = request_for(session.host, session.port, udp=False, source=client.address, now=session.started)
-    decision = pool.foresee(request)
+    decision = core.pool(session.user).foresee(request)
     if decision is None:
-        return "", Judge(core, pool, request, session)
+        return "", Judge(core, request, session)
     session.rule = decision.name
     return "" if decision.allowed else decision.reason, core.guard

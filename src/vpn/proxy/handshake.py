@@ -41,6 +41,7 @@ from vpn.proxy.farewell import Farewell
 from vpn.proxy.kept import Kept
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ
 from vpn.proxy.relay import Relay
+from vpn.proxy.revision import may_go_on
 from vpn.proxy.stream import DONTWAIT, Stream, has_ended, layered
 
 CHUNK = 4096  # bytes read at a time while the handshake lasts
@@ -66,6 +67,7 @@ class Handshake:
         "_parser",
         "_pending",
         "_reader",
+        "_ruling",
         "_stream",
         "_unread",
         "_user",
@@ -97,6 +99,7 @@ class Handshake:
         self._parser: Parser | None = None
         self._pending: Pending | None = None
         self._guard = core.guard
+        self._ruling = core.ruling  # by which the guard was chosen
         self._connect_to: Connect | Forward | None = None
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
         self._layered = layered(stream) is not None  # nor does TLS tell of what it holds
@@ -231,6 +234,7 @@ class Handshake:
         if isinstance(step, Accept):
             self._accept()
             return None
+        self._ruling = self._core.ruling
         why, self._guard = admit(self._core, self.client, self.session, step)
         if why:
             return self._not_allowed(why)
@@ -301,8 +305,8 @@ class Handshake:
         if not isinstance(outcome, Reached):
             self._unreached(outcome)
             return
-        self._pending = None
-        self.session.address = outcome.address
+        if not self._still_allowed(outcome):
+            return
         step = self._connect_to
         if isinstance(step, Forward):
             self._exchange(step, outcome, kept=False)
@@ -356,9 +360,18 @@ class Handshake:
             self._close("failed", "client_closed")
 
     def _accepted(self, outcome: Reached, peer: Connected) -> None:
+        if self._still_allowed(outcome):
+            self._tunnel(peer, outcome)
+
+    def _still_allowed(self, outcome: Reached) -> bool:
+        """Whether the rules have not changed meanwhile, or allow the address, which was not judged by these."""
         self._pending = None
         self.session.address = outcome.address
-        self._tunnel(peer, outcome)
+        if self._ruling is self._core.ruling or may_go_on(self._core, self):
+            return True
+        self._core.poller.close(outcome.stream)
+        self._go_on(self._not_allowed("policy_changed"))
+        return False
 
     def _associate(self, step: Associate) -> Bound | Refused:
         """Make the association; it begins when the client has been told."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vpn.domain.acl import Pool, Request
+from vpn.domain.acl import Request
 from vpn.domain.address import special_kind
+from vpn.domain.rule_index import plain_address
 from vpn.domain.session import Session
 
 if TYPE_CHECKING:
@@ -31,22 +32,22 @@ class Guard:
 
     def forbids(self, packed: bytes) -> str:
         """Why nobody may reach this address, e.g. ``private_destination``; empty: it is open."""
-        if self._core.outgoing.private_destinations:
+        # 0.0.0.0 is nobody's address: the kernel would take it for this machine's, and rules would not.
+        if self._core.outgoing.private_destinations and any(plain_address(packed)):
             return ""
         kind = special_kind(packed)
         return f"{kind}_destination".replace("-", "_") if kind else ""
 
 
 class Judge(Guard):
-    """Applies the guard and a user's rules to the addresses of one request, and notes which rule decided."""
+    """Applies the guard and a user's rules, as they are then, to the addresses of one request; notes which decided."""
 
-    __slots__ = ("_pool", "_request", "_session")
+    __slots__ = ("_request", "_session")
 
     looks_at_addresses = True
 
-    def __init__(self, core: Core, pool: Pool, request: Request, session: Session) -> None:
+    def __init__(self, core: Core, request: Request, session: Session) -> None:
         super().__init__(core)
-        self._pool = pool
         self._request = request
         self._session = session
 
@@ -55,7 +56,7 @@ class Judge(Guard):
         why = super().forbids(packed)
         if why:
             return why
-        decision = self._pool.decide(msgspec.structs.replace(self._request, packed=packed))
+        decision = self._core.pool(self._session.user).decide(msgspec.structs.replace(self._request, packed=packed))
         self._session.rule = decision.name
         return "" if decision.allowed else decision.reason
 

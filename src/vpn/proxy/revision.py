@@ -24,21 +24,21 @@ def revise(core: Core) -> None:
 
 def _revise(core: Core, ruling: object, left: list[Connection]) -> None:
     for connection in left[:_BATCH]:
-        if connection in core.connections and not _may_go_on(core, connection):
+        if connection in core.connections and not may_go_on(core, connection):
             connection.cut("policy_changed")
     if len(left) > _BATCH and core.ruling is ruling:  # else a later revision looks at all of them
         core.poller.soon(partial(_revise, core, ruling, left[_BATCH:]))
 
 
-def _may_go_on(core: Core, connection: Connection) -> bool:
+def may_go_on(core: Core, connection: Connection) -> bool:
+    """Whether the rules allow what a connection is doing, by all that is known of its destination by now."""
     session = connection.session
     source = connection.client.address
     request = request_for(session.host, session.port, udp=False, source=source, now=time.time())
-    if not session.upstream and session.address:
+    if session.address:
         request = msgspec.structs.replace(request, packed=pack(session.address))
-    pool = core.pool(session.user)
     # Without an address, being still resolved or only known to an upstream, a name is judged as it was before.
-    decision = pool.decide(request) if request.packed is not None else pool.foresee(request)
+    decision = core.pool(session.user).foresee(request)
     if decision is None or decision.allowed:
         return True
     session.rule = decision.name

@@ -267,6 +267,7 @@ class Dial:
         self._core = way.core
         self._guard = guard
         self._host = host
+        self._address = ""  # of the destination, if we know it
         self._port = port
         self._done: Callable[[Outcome], None] | None = done
         self._pending: Approach | Talk | None = None
@@ -302,7 +303,9 @@ class Dial:
         if all(why):
             self._finish(Unreached(Refusal.NOT_ALLOWED, why[0]))
             return
-        self._host = unpack(next(address for address, kind in zip(addresses, why, strict=True) if not kind))
+        self._host = self._address = unpack(
+            next(address for address, kind in zip(addresses, why, strict=True) if not kind)
+        )
         self._approach()
 
     def _approach(self) -> None:
@@ -341,7 +344,7 @@ class Dial:
         stream, self._stream = self._stream, None
         assert stream is not None
         if error is None:
-            self._finish(Reached(stream, "", unread=True, early=reader.rest()))
+            self._finish(Reached(stream, self._address, unread=True, early=reader.rest()))
             return
         self._core.poller.close(stream)
         if not fresh and error.reason == "upstream_gone":
