@@ -172,3 +172,28 @@ def test_a_name_that_was_resolved_for_an_upstream_is_judged_by_its_address():
         with plane.tunnel(port, host="a.test"):
             rules(plane, HERE)
             assert plane.ended()[0].reason == "policy_changed"
+
+
+def test_answers_of_who_is_forbidden_now_do_not_arrive_and_the_others_do():
+    """The client says nothing meanwhile: its own datagrams are not what makes the difference."""
+    with (
+        running_plane(open_to=("127.0.0.0/8",)) as plane,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as good,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bad,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        connect(plane.port) as control,
+    ):
+        relay, seen = ask(control, ASSOCIATE, "0.0.0.0", 0)[1], {}
+        client.settimeout(5)
+        for server in (good, bad):
+            server.settimeout(5)
+            server.bind(("127.0.0.1", 0))
+            client.sendto(b"\0\0\0" + socks_address(*server.getsockname()) + b"hello", relay)
+            seen[server] = server.recvfrom(100)[1]
+        forbidden = {"action": "block", "destinations": ["127.0.0.1"], "ports": [bad.getsockname()[1]]}
+        for version in range(2):
+            rules(plane, forbidden, user="anonymous")
+            bad.sendto(b"no", seen[bad])
+            plane.until(lambda: any("blocked_by_rule" in str(log.fields) for log in plane.logs))
+            good.sendto(b"yes %d" % version, seen[good])
+            assert client.recv(100).endswith(b"yes %d" % version)

@@ -55,6 +55,7 @@ class Association:
         "_outward",
         "_port",
         "_relay",
+        "_requests",
         "_ruling",
         "_source",
         "_targets",
@@ -77,7 +78,8 @@ class Association:
         self._outward: dict[int, socket.SocketType] = {}
         self._ruling = (core.outgoing.egress, core.ruling)
         self._targets: dict[bytes, tuple[socket.SocketType, Address] | None] = {}
-        self._headers: dict[Address, bytes] = {}
+        self._headers: dict[Address, bytes] = {}  # of answers, by whom they may come from
+        self._requests: dict[Address, Request] = {}  # by which these were written to
         self._waiting = 0
         self.deadline = core.poller.now + client.entry.timeouts.udp
         self._relay = _socket(socket.AF_INET6 if ":" in local else socket.AF_INET)
@@ -132,9 +134,7 @@ class Association:
     def _on_client(self, mask: int) -> None:
         core = self._core
         buffer, view = core.buffer, core.view
-        if self._ruling != (core.outgoing.egress, core.ruling):  # what was allowed may be so no more
-            self._ruling = (core.outgoing.egress, core.ruling)
-            self._targets.clear()
+        self._see_ruling()
         left = 0
         for _ in range(_BATCH):
             if left <= 0 and not (left := self._allowance(self.client.account.up, self._relay, self._on_client)):
@@ -166,6 +166,21 @@ class Association:
             self._sent(target[0].sendto(data[10:], target[1]))
         except OSError:
             return  # no room, too large, or unreachable: datagrams may be lost
+
+    def _see_ruling(self) -> None:
+        """What was allowed may be so no more: judge each again when it comes up."""
+        ruling = (self._core.outgoing.egress, self._core.ruling)
+        if self._ruling != ruling:
+            self._ruling = ruling
+            self._targets.clear()
+            self._headers.clear()
+
+    def _header_again(self, address: Address) -> bytes | None:
+        """The header of answers from one who was written to under other rules; None: a stranger, or forbidden now."""
+        request = self._requests.pop(address, None)
+        if request is not None and request.packed is not None:
+            self._allowed(msgspec.structs.replace(request, now=time.time()), request.packed)
+        return self._headers.get(address)
 
     def _allowance(self, lane: Lane, sock: socket.SocketType, go_on: Callable[[int], None]) -> int:
         """Bytes that may be relayed from this socket now; if none, it is not read until it is its turn."""
@@ -221,7 +236,10 @@ class Association:
         if address not in self._headers:
             if len(self._headers) >= _MOST_PEERS:
                 del self._headers[next(iter(self._headers))]
+            if address not in self._requests and len(self._requests) >= _MOST_PEERS:
+                del self._requests[next(iter(self._requests))]
             self._headers[address] = datagram.header(*address)
+            self._requests[address] = request
         return sock, address
 
     def _refused(self, host: str, port: int, why: str = "") -> bool:
@@ -280,6 +298,7 @@ class Association:
         room = view[_HEADROOM:]
         lane = self.client.account.down
         go_on = partial(self._on_answer, sock)
+        self._see_ruling()
         left = 0
         for _ in range(_BATCH):
             if left <= 0 and not (left := self._allowance(lane, sock, go_on)):
@@ -291,7 +310,7 @@ class Association:
             except OSError:
                 continue
             left -= count
-            header = self._headers.get(source[:2])
+            header = self._headers.get(source[:2]) or self._header_again(source[:2])
             if header is None or client is None:
                 continue  # nobody whom the client wrote to
             self.deadline = core.poller.now + self.client.entry.timeouts.udp
