@@ -160,6 +160,12 @@ class Account:
         """Whether the user has no connection here."""
         return not self._places
 
+    @property
+    def used_up(self) -> bool:
+        """Whether the quota has ended; of what `budget` has granted some may not have been moved yet."""
+        stop = self.cells[self._stop]
+        return bool(stop) and sum([self.cells[cell] for cell in self._moved]) >= stop
+
     def budget(self) -> int:
         """Bytes that may be moved until the quota ends, or until this is to be asked again; 0: it has ended."""
         cells = self.cells

@@ -27,7 +27,7 @@ class Client:
         """Be this user, from this address, from now on; why that cannot be, or nothing."""
         if account.blocked:
             return account.blocked
-        if account.budget() <= 0:
+        if account.used_up:
             return "over_quota"
         if account is self.account and self._source:
             return ""
