@@ -73,7 +73,7 @@ def measure(name: str, sources: int, options: argparse.Namespace) -> Iterator[st
         port = int(client.status()["inbounds"][0]["listen"].rpartition(":")[2])
         users = [f"user{number}" for number in range(options.users)]
         for user in ("good", *users):
-            client.add_user(user, PASSWORD, "", True)
+            client.add_user(user, PASSWORD, {})
         target = stack.enter_context(accepting())
         connect(port, "127.8.0.1", "good", target)
         answers = {}
