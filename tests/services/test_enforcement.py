@@ -149,6 +149,27 @@ async def test_when_there_is_room_again_who_had_none_gets_it(house, monkeypatch)
     assert house.budget("bob") == 0
 
 
+async def test_forgiven_while_others_are_looked_up_it_works_again_too(house, monkeypatch):
+    await house.add(data_limit="1000")
+    await house.add("bob")
+    house.move(1500)
+    assert await house.look() == "over_quota"
+    number, quotas = (await house.store.get("alice")).number, house.usage.quotas
+    calls = []
+
+    async def ask():
+        calls.append(1)
+        if len(calls) == 1:
+            await house.enforcement.forgive(number)
+        return await quotas()
+
+    monkeypatch.setattr(house.usage, "quotas", ask)
+    await house.users.edit("bob", limits={"reset": "daily"})
+    assert calls
+    await house.snapshots.publish()
+    assert (house.user().blocked, house.enforcement.used(number)) == ("", 0)
+
+
 async def test_forgiven_it_works_again_and_counts_from_nothing(house):
     await house.add(data_limit="1000")
     house.move(1500)

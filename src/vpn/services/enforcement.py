@@ -99,6 +99,8 @@ class Enforcement:
         self._watched: dict[int, Watched] = {}
         self._warned: dict[int, tuple[datetime, int]] = {}
         """What the store is still to be told."""
+        self._forgiven: set[int] = set()
+        """Whose period is to be looked up anew."""
         self._log = structlog.get_logger("quota")
 
     async def arrange(self) -> list[SnapshotUser]:
@@ -182,7 +184,7 @@ class Enforcement:
         moved = await self._usage.since([(number, today)])
         quota = Quota(hour=period_start("hourly", now, zone), floor_day=today, floor_bytes=moved.get(number, 0))
         await self._usage.set_quota(number, quota)
-        self._watched.pop(number, None)  # the next arrangement looks at it anew
+        self._forgiven.add(number)
 
     async def _look(self) -> bool:
         """See what was moved, and what time it is; whether the users are to be published again."""
@@ -221,9 +223,10 @@ class Enforcement:
         watching: dict[int, Watched] = {}
         fresh: list[Watched] = []
         quotas: dict[int, Quota] | None = None
+        forgiven = frozenset(self._forgiven)
         for user in users:
             limits = inheritance.limits(user.limits, user.groups)
-            old = self._watched.get(user.number)
+            old = self._watched.get(user.number) if user.number not in forgiven else None
             start = period_start(limits.reset or "never", now, zone_of(limits))
             if old is not None and old.since == start and old.zone == zone_of(limits):
                 slot = old.slot or self._slot(user)  # there may be room now
@@ -244,6 +247,7 @@ class Enforcement:
             async with self._ledger.booking:  # or what the store knows and what we think it knows would differ
                 await self._count_from_store(fresh, now)
         self._watched = watching
+        self._forgiven -= forgiven
         if self._ledger.is_open:
             self._ledger.release({user.number for user in users})
 
