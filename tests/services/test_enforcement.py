@@ -149,6 +149,21 @@ async def test_when_there_is_room_again_who_had_none_gets_it(house, monkeypatch)
     assert house.budget("bob") == 0
 
 
+async def test_a_quota_that_ends_while_the_store_is_away_is_seen_later(house, monkeypatch):
+    await house.add(data_limit="1000")
+    house.move(1000)
+
+    async def away(*_):
+        raise Unavailable("database_unreachable", "away", "wait")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "note_first_uses", away)
+        with pytest.raises(Unavailable):
+            await house.look()
+    assert await house.look() == "over_quota"
+    assert (await house.store.get("alice")).first_used_at == NOON
+
+
 async def test_forgiven_while_others_are_looked_up_it_works_again_too(house, monkeypatch):
     await house.add(data_limit="1000")
     await house.add("bob")

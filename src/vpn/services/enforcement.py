@@ -99,6 +99,8 @@ class Enforcement:
         self._watched: dict[int, Watched] = {}
         self._warned: dict[int, tuple[datetime, int]] = {}
         """What the store is still to be told."""
+        self._unjudged: set[int] = set()
+        """Who has connected or moved something, and was not looked at yet."""
         self._forgiven: set[int] = set()
         """Whose period is to be looked up anew."""
         self._log = structlog.get_logger("quota")
@@ -189,11 +191,13 @@ class Enforcement:
     async def _look(self) -> bool:
         """See what was moved, and what time it is; whether the users are to be published again."""
         now = self._clock()
-        moved = self._ledger.look()
+        moved = self._unjudged  # if the store is away now, they are looked at again
+        moved |= self._ledger.look()
         first = {number: now for number in moved if self._is_first_use(number)}
         if first:
             await self._users.note_first_uses(first)
         over = [number for number in moved if number in self._watched and self._passes(self._watched[number])]
+        moved.clear()
         due = any(each.look_at is not None and each.look_at <= now for each in self._watched.values())
         return bool(first or over or due)
 
