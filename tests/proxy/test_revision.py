@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.support import web
 from tests.support.clients import ASSOCIATE, BIND, CONNECT, ask, connect, read_reply, socks5, socks_address
 from tests.support.dns import name_server
 from tests.support.plane import login, read_exactly, running_plane, snapshot
@@ -197,3 +198,62 @@ def test_answers_of_who_is_forbidden_now_do_not_arrive_and_the_others_do():
             plane.until(lambda: any("blocked_by_rule" in str(log.fields) for log in plane.logs))
             good.sendto(b"yes %d" % version, seen[good])
             assert client.recv(100).endswith(b"yes %d" % version)
+
+
+def test_rules_on_sources_mean_the_clients_address():
+    """When it asks, when the rules change under it, and for its datagrams."""
+    block = {"action": "block", "destinations": ["127.0.0.1"], "sources": ["127.0.0.2"]}
+    inbound = {"open_to": ("127.0.0.0/8",)}
+    with running_plane(**inbound) as plane, tcp_server(echo) as port, connect(plane.port, "127.0.0.2") as early:
+        assert ask(early, CONNECT, "127.0.0.1", port)[0] == 0
+        rules(plane, block, user="anonymous")
+        assert plane.ended()[0].reason == "policy_changed"
+        with connect(plane.port, "127.0.0.2") as late, connect(plane.port, "127.0.0.3") as other:
+            assert ask(late, CONNECT, "127.0.0.1", port)[0] == 2
+            assert ask(other, CONNECT, "127.0.0.1", port)[0] == 0
+            rules(plane, block, user="anonymous")
+            other.sendall(b"still here")
+            assert read_exactly(other, 10) == b"still here"
+
+
+@pytest.mark.parametrize("source", ["127.0.0.2", "127.0.0.3"])
+def test_rules_on_sources_count_for_datagrams(source):
+    with (
+        running_plane(open_to=("127.0.0.0/8",)) as plane,
+        udp_echo() as port,
+        connect(plane.port, source) as control,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        rules(plane, {"action": "block", "destinations": ["*"], "sources": ["127.0.0.2"]}, user="anonymous")
+        code, relay = ask(control, ASSOCIATE, "0.0.0.0", 0)
+        assert code == 0
+        client.settimeout(5)
+        client.bind((source, 0))
+        client.sendto(b"\0\0\0" + socks_address("127.0.0.1", port) + b"hello", relay)
+        if source == "127.0.0.2":
+            plane.until(lambda: any("blocked_by_rule" in str(log.fields) for log in plane.logs))
+        else:
+            assert client.recv(100).endswith(b"hello")
+
+
+def test_where_rules_look_at_addresses_a_name_is_resolved_here_though_an_upstream_would_do_it():
+    with running_plane() as plane, running_plane() as parent, tcp_server(echo) as port, plane.connect() as client:
+        resolving = Resolving(hosts={"a.test": ("127.0.0.1",)})
+        go_through(plane, upstream("a", parent.port, resolve="there"), resolving=resolving)
+        rules(plane, HERE)
+        login(client)
+        client.sendall(socks5(CONNECT, "a.test", port))
+        assert read_reply(client)[0] == 2
+        assert plane.ended()[0].rule == "users.alice.rules.0"
+
+
+def test_a_kept_connection_is_no_way_round_rules_on_addresses():
+    """The name means another address by the time of the second request."""
+    with running_plane() as plane, web.origin() as server, plane.connect() as client:
+        for version, address in enumerate(["127.0.0.1", "127.0.0.2"], 2):
+            made = snapshot(version, resolving=Resolving(hosts={"a.test": (address,)}))
+            plane.do(lambda made=made: plane.core.apply(made) or True)
+            rules(plane, {"action": "block", "destinations": ["127.0.0.2"]})
+            client.sendall(web.request(server.port).replace(b"127.0.0.1", b"a.test"))
+            status = b"HTTP/1.1 200 " if version == 2 else b"HTTP/1.1 403 "
+            assert web.read_message(client)[0].startswith(status)

@@ -1,7 +1,7 @@
 """A client from accept until its tunnel stands.
 
-The handshake drives a parser (vpn.protocols): it feeds it bytes, and does what it asks for. It alone knows
-sockets; the parser alone knows the protocol.
+The handshake drives a parser (vpn.protocols): it feeds it bytes (vpn.proxy.intake), and does what it asks for. It
+alone knows sockets; the parser alone knows the protocol.
 """
 
 from __future__ import annotations
@@ -23,13 +23,11 @@ from vpn.protocols.events import (
     Connect,
     Connected,
     Forward,
-    Parser,
     Question,
     Refusal,
     Refused,
     Send,
 )
-from vpn.protocols.reader import Reader
 from vpn.proxy.admission import admit
 from vpn.proxy.association import Association
 from vpn.proxy.binder import Binder
@@ -38,17 +36,15 @@ from vpn.proxy.connector import Outcome, Reached, Unreached
 from vpn.proxy.core import Core, Pending
 from vpn.proxy.exchange import Exchange
 from vpn.proxy.farewell import Farewell
+from vpn.proxy.intake import Intake
 from vpn.proxy.kept import Kept
-from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ
+from vpn.proxy.poller import HANGUP
 from vpn.proxy.relay import Relay
 from vpn.proxy.revision import may_go_on
-from vpn.proxy.stream import DONTWAIT, Stream, has_ended, layered
-
-CHUNK = 4096  # bytes read at a time while the handshake lasts
-_BURST = 4  # such reads before the others have their turn
+from vpn.proxy.stream import DONTWAIT, Stream, has_ended
 
 
-class Handshake:
+class Handshake(Intake):
     """One client that has no tunnel yet. Its stream is registered with the poller by `start`.
 
     Args:
@@ -59,22 +55,11 @@ class Handshake:
 
     __slots__ = (
         "_connect_to",
-        "_core",
-        "_first",
         "_guard",
         "_kept",
-        "_layered",
-        "_parser",
         "_pending",
-        "_reader",
         "_ruling",
-        "_stream",
-        "_unread",
         "_user",
-        "_waiting",
-        "client",
-        "deadline",
-        "session",
     )
 
     def __init__(
@@ -88,44 +73,13 @@ class Handshake:
         *,
         first: bool = True,
     ) -> None:
-        self._core = core
-        self._stream = stream
-        self.session = session
-        self.client = client
+        super().__init__(core, stream, session, client, first=first)
         self._user = user
         self._kept = kept
-        self._first = first
-        self._reader = Reader()
-        self._parser: Parser | None = None
         self._pending: Pending | None = None
         self._guard = core.guard
         self._ruling = core.ruling  # by which the guard was chosen
         self._connect_to: Connect | Forward | None = None
-        self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
-        self._layered = layered(stream) is not None  # nor does TLS tell of what it holds
-        self._unread = False  # the kernel may hold bytes that it will not tell of again
-        self.deadline = core.poller.now + client.entry.timeouts.handshake
-
-    def start(self) -> None:
-        """Listen to a client that has been accepted.
-
-        Raises:
-            OSError: the kernel has no room for it.
-        """
-        self._core.poller.register(self._stream.fileno(), self._on_event, READ | EDGE)
-        self._core.connections.add(self)
-        self._read(0)
-
-    def take_over(self, early: bytes) -> None:
-        """Listen to a client that is registered already, and has sent these bytes; there may be more."""
-        self._core.poller.hand_over(self._stream.fileno(), self._on_event)
-        self._core.connections.add(self)
-        if early:
-            self._feed(early)
-        elif not self._first:
-            self.deadline = self._core.poller.now + self.client.entry.timeouts.request
-        if not self.session.ended and not self._waiting:
-            self._core.poller.soon(self._read_on)
 
     def expire(self) -> None:
         """The client was too slow, or the destination was."""
@@ -139,52 +93,11 @@ class Handshake:
         """The client may not go on."""
         self._close("closed", reason)
 
-    def _on_event(self, mask: int) -> None:
-        if self._waiting:
-            self._unread = True
-            # A client that waits for a peer (BIND) has nothing to say; one that waits for a connection may
-            # have said all it has to say.
-            if mask & HANGUP or (mask & EPOLLRDHUP and isinstance(self._pending, Binder)):
-                self._close("failed", "client_gone")
-            return
-        self._read(mask)
-
-    def _read(self, mask: int) -> None:
-        for _ in range(_BURST):
-            if self._waiting:
-                return
-            try:
-                data = self._stream.recv(CHUNK, DONTWAIT)
-            except BlockingIOError:
-                return
-            except OSError:
-                self._close("failed", "client_gone")
-                return
-            if not data:
-                self._close("failed", "client_closed")
-                return
-            # A full read, or an end of stream behind it, is not told again.
-            self._unread = len(data) == CHUNK or bool(mask & ENDING) or self._layered
-            self._feed(data)
-            if not self._unread or self.session.ended or self not in self._core.connections:
-                return
-        if not self._waiting:
-            self._core.poller.soon(self._read_on)
-
-    def _feed(self, data: bytes) -> None:
-        if not self._first and self._parser is None:
-            data = data.lstrip(b"\r\n")  # RFC 9112 §2.2: an empty line behind a body
-            if not data:
-                return
-        self._reader.feed(data)
-        if self._parser is None and not self._begin():
-            return
-        self._advance(None)
-
-    def _read_on(self) -> None:
-        """Go on where a burst had to stop for the others' sake."""
-        if not self._waiting and not self.session.ended and self in self._core.connections:
-            self._read(ENDING)
+    def _told_meanwhile(self, mask: int) -> None:
+        # A client that waits for a peer (BIND) has nothing to say; one that waits for a connection may have said all
+        # it has to say.
+        if mask & HANGUP or (mask & EPOLLRDHUP and isinstance(self._pending, Binder)):
+            self._close("failed", "client_gone")
 
     def _begin(self) -> bool:
         """The first byte tells the protocol; False if it is none of ours."""
