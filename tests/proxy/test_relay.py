@@ -13,6 +13,7 @@ from tests.support.plane import login, put_off_names, read_all, read_exactly, sn
 from tests.support.servers import after_the_end, echo, hold, reset, tcp_server
 from vpn.domain.inbound import Timeouts
 from vpn.proxy import pipes, relay
+from vpn.proxy.meter import STOP
 from vpn.proxy.pipes import SIZE
 
 MIB = 1024 * 1024
@@ -478,3 +479,14 @@ def test_what_came_early_goes_nowhere_once_the_quota_has_ended(plane):
             read_all(client)
     assert plane.moved() == (0, 0)
     assert came in ([], [b""])
+
+
+def test_at_the_end_of_the_quota_a_tunnel_is_cut_to_the_byte(plane):
+    cell = plane.meter.order(0) + STOP
+    with tcp_server(hold) as port, plane.tunnel(port) as client:
+        plane.do(lambda: plane.meter.cells.__setitem__(cell, 300_000) or True)
+        with contextlib.suppress(OSError):
+            client.sendall(bytes(MIB))
+        assert plane.ended()[0].reason == "over_quota"
+        plane.do(lambda: plane.meter.cells.__setitem__(cell, 0) or True)
+    assert plane.moved()[0] == 300_000

@@ -257,3 +257,19 @@ def test_a_kept_connection_is_no_way_round_rules_on_addresses():
             client.sendall(web.request(server.port).replace(b"127.0.0.1", b"a.test"))
             status = b"HTTP/1.1 200 " if version == 2 else b"HTTP/1.1 403 "
             assert web.read_message(client)[0].startswith(status)
+
+
+def test_a_name_that_is_blocked_is_not_even_asked_for():
+    with (
+        running_plane(open_to=("127.0.0.0/8",)) as plane,
+        name_server() as dns,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        connect(plane.port) as control,
+    ):
+        made = snapshot(2, resolving=Resolving(servers=(f"127.0.0.1:{dns.port}",)))
+        plane.do(lambda: plane.core.apply(made) or True)
+        rules(plane, {"action": "block", "destinations": [".blocked.test"]}, user="anonymous")
+        relay = ask(control, ASSOCIATE, "0.0.0.0", 0)[1]
+        client.sendto(b"\0\0\0" + socks_address("secret.blocked.test", 53) + b"hello", relay)
+        plane.until(lambda: any("blocked_by_rule" in str(log.fields) for log in plane.logs))
+    assert dns.asked == []
