@@ -276,6 +276,8 @@ def test_an_association_that_is_held_back_ends_with_its_client(plane):
                 say(sock, port, bytes(1000))
             plane.until(lambda: plane.hungry > 0)
             (association,) = plane.do(lambda: list(plane.core.connections))
+            plane.do(lambda: association.expire() or True)
+            assert not association.session.ended, "it is not idle"
         plane.ended()
         assert plane.do(lambda: [len(association.client.account.up._waiting)]) == [0]
     nothing_is_left(plane)

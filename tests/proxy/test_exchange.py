@@ -657,6 +657,17 @@ def test_where_nothing_may_go_a_request_stands_still_and_goes_on_when_something_
     nothing_is_left(plane)
 
 
+def test_who_is_held_back_by_a_rate_is_not_idle(plane):
+    plane.limit(up=1)
+    with origin() as server, plane.connect() as client:
+        client.sendall(request(server.port, "POST", body=bytes(64 * 1024)))
+        plane.until(lambda: plane.hungry > 0)
+        (exchange,) = exchanges(plane)
+        plane.do(lambda: exchange.expire() or True)
+        plane.limit()
+        assert read_message(client)[0].startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_request_that_is_held_back_ends_with_its_client(plane):
     plane.limit(up=1)
     with origin() as server:

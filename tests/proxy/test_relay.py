@@ -490,3 +490,16 @@ def test_at_the_end_of_the_quota_a_tunnel_is_cut_to_the_byte(plane):
         assert plane.ended()[0].reason == "over_quota"
         plane.do(lambda: plane.meter.cells.__setitem__(cell, 0) or True)
     assert plane.moved()[0] == 300_000
+
+
+def test_who_is_held_back_by_a_rate_is_not_idle(plane):
+    payload = os.urandom(4 * BURST)
+    plane.limit(up=1)
+    with tcp_server(echo) as port, plane.tunnel(port) as client:
+        client.sendall(payload)
+        client.shutdown(socket.SHUT_WR)
+        plane.until(lambda: plane.hungry > 0)
+        (tunnel,) = plane.do(lambda: relays(plane))
+        plane.do(lambda: tunnel.expire() or True)
+        plane.limit()
+        assert read_all(client) == payload

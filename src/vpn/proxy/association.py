@@ -108,6 +108,10 @@ class Association:
 
     def expire(self) -> None:
         """No datagrams for too long."""
+        account = self.client.account
+        if account.up.holds_back(self._relay) or any(map(account.down.holds_back, self._outward.values())):
+            self.deadline = self._core.poller.now + self.client.entry.timeouts.udp  # it is we who are slow
+            return
         self._end("closed", "idle_timeout")
 
     def cut(self, reason: str) -> None:

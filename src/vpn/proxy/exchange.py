@@ -127,6 +127,9 @@ class Exchange:
 
     def expire(self) -> None:
         """Nothing moved for too long."""
+        if any(way.lane.holds_back(way) for way in (self._up, self._down)):  # it is we who are slow
+            self._touch()
+            return
         self._fail("idle_timeout", 504, "Gateway Timeout", "http_response_timeout")
 
     def cut(self, reason: str) -> None:

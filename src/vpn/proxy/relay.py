@@ -104,6 +104,9 @@ class Relay:
 
     def expire(self) -> None:
         """Nothing moved for long: first TCP asks the destination whether it is still there, then it is the end."""
+        if any(flow.lane.holds_back(flow) for flow in (self._up, self._down)):  # it is we who are slow
+            self.deadline = self._core.poller.now + self._patience
+            return
         if self._patience >= self._idle or self.deadline == self._asked:
             self._end("closed", "idle_timeout")
             return

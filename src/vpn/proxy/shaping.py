@@ -135,6 +135,10 @@ class Lane:
         if self._timer is None:
             self._wake_later()
 
+    def holds_back(self, flow: object) -> bool:
+        """Whether the flow waits for its turn."""
+        return flow in self._waiting
+
     def cancel(self, flow: object) -> None:
         """The flow does not wait any more."""
         self._waiting.pop(flow, None)
