@@ -10,9 +10,9 @@ from tests.support.clients import ASSOCIATE, BIND, CONNECT, ask, connect, read_r
 from tests.support.dns import name_server
 from tests.support.plane import login, read_exactly, running_plane, snapshot
 from tests.support.servers import echo, tcp_server, udp_echo
-from tests.support.upstreams import go_through, upstream
+from tests.support.upstreams import go_through, route, upstream
 from vpn.domain.acl import CompiledPolicy
-from vpn.domain.egress import Resolving
+from vpn.domain.egress import DIRECT, Resolving
 from vpn.domain.policy_document import parse_policy
 from vpn.proxy.control import SnapshotUser
 
@@ -273,3 +273,14 @@ def test_a_name_that_is_blocked_is_not_even_asked_for():
         client.sendto(b"\0\0\0" + socks_address("secret.blocked.test", 53) + b"hello", relay)
         plane.until(lambda: any("blocked_by_rule" in str(log.fields) for log in plane.logs))
     assert dns.asked == []
+
+
+def test_rules_on_addresses_hold_where_a_route_leads_out_directly():
+    with running_plane() as plane, tcp_server(echo) as port, plane.connect() as client:
+        resolving = Resolving(hosts={"a.test": ("127.0.0.1",)})
+        go_through(plane, upstream("a", 1), routes=(route(DIRECT),), resolving=resolving)
+        rules(plane, HERE)
+        login(client)
+        client.sendall(socks5(CONNECT, "a.test", port))
+        assert read_reply(client)[0] == 2
+        assert plane.ended()[0].rule == "users.alice.rules.0"
