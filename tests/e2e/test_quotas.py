@@ -7,6 +7,7 @@ that is cut loses what its sockets still held, so clients may have got less than
 import contextlib
 import os
 import select
+import signal
 import socket
 import threading
 
@@ -21,7 +22,7 @@ from tests.support.plane import login, read_exactly
 from tests.support.servers import echo, tcp_server, udp_echo
 from tests.support.waiting import until
 from vpn.protocols import datagram
-from vpn.proxy.meter import RATE_DOWN, UP
+from vpn.proxy.meter import DOWN, RATE_DOWN, UP
 
 MIB = 1024 * 1024
 QUOTA = 48 * MIB
@@ -143,6 +144,23 @@ def test_downloads_end_together_and_another_users_goes_on_bit_for_bit(site):
         site.is_cut("alice")
         assert site.refused("alice", port)
         until(lambda: site.books.booked("alice") == site.books.counted("alice"))
+
+
+def test_a_worker_that_stands_still_at_the_end_goes_no_further_either(site):
+    site.add("sleeper", "--data-limit", str(QUOTA))
+    sleeping, *_ = site.daemon.workers()
+    with tcp_server(pour) as port, site.tunnels("sleeper", port) as clients:
+        drained = threading.Thread(target=at_once, args=(drain, clients))
+        drained.start()
+        until(lambda: min(site.books.cells("sleeper", DOWN)) > 0)
+        os.kill(sleeping, signal.SIGSTOP)
+        try:
+            until(lambda: site.books.counted("sleeper") >= QUOTA)
+        finally:
+            os.kill(sleeping, signal.SIGCONT)
+        drained.join(60)
+        site.is_cut("sleeper")
+    assert within(site.books.counted("sleeper"))
 
 
 def read_to_the_end(client):
