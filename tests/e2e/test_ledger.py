@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_quotas import MIB, OVERSHOOT, PAYLOAD, QUOTA, Site, at_once, drain, pour, read_to_the_end
 from tests.support.daemon import running_daemon
-from tests.support.plane import read_exactly
+from tests.support.metered import MIB, PAYLOAD, Site, at_once, drain, pour
+from tests.support.plane import read_all, read_exactly
 from tests.support.postgres import running_postgres
 from tests.support.servers import hold, tcp_server
 from tests.support.waiting import until
 from vpn.proxy.meter import DOWN
 
+QUOTA = 48 * MIB
+OVERSHOOT = MIB
 SOCKETS = 12 * MIB
 """Bytes that the sockets of one connection may hold after the worker has counted them."""
 
@@ -50,7 +52,7 @@ def test_a_worker_is_killed(tmp_path):
         daemon.wait_for("worker died", stream="err")
         until(lambda: len(daemon.workers()) == 2)
         with site.tunnels("alice", port) as clients:
-            again = sum(at_once(lambda client: len(read_to_the_end(client)), clients))
+            again = sum(at_once(lambda client: len(read_all(client)), clients))
         until(lambda: site.books.booked("alice") == sum(counted) + again)
         site.is_cut("alice")
 
@@ -125,7 +127,7 @@ def test_a_daemon_that_ends_in_good_order_has_booked_everything(tmp_path, url):
         site = Site(daemon, url)
         site.add("alice")
         with site.tunnel("alice", port) as client:
-            assert read_to_the_end(client) == payload
+            assert read_all(client) == payload
         assert daemon.stop() == 0
         assert site.books.booked("alice") == len(payload)
     with start(data_dir, url) as daemon:

@@ -13,69 +13,20 @@ import threading
 
 import pytest
 
-from tests.support.books import Books
-from tests.support.clients import ASSOCIATE, CONNECT, basic, connect, read_reply, read_response, socks5
+from tests.support.clients import ASSOCIATE, basic, connect, read_reply, read_response, socks5
 from tests.support.curl import curl
 from tests.support.daemon import running_daemon
+from tests.support.metered import MIB, PAYLOAD, Site, at_once, drain, pour
 from tests.support.origin import origin
-from tests.support.plane import login, read_exactly
+from tests.support.plane import login, read_all, read_exactly
 from tests.support.servers import echo, tcp_server, udp_echo
 from tests.support.waiting import until
 from vpn.protocols import datagram
 from vpn.proxy.meter import DOWN, RATE_DOWN, UP
 
-MIB = 1024 * 1024
 QUOTA = 48 * MIB
 OVERSHOOT = MIB
 """Bytes in all by which a quota may be exceeded."""
-PAYLOAD = os.urandom(24 * MIB)
-
-
-class Site:
-    """A daemon, and what it has counted."""
-
-    def __init__(self, daemon, url=""):
-        self.daemon = daemon
-        self.books = Books(daemon.data_dir, url)
-
-    def add(self, name, *limits):
-        result = self.daemon.vpn("users", "add", name, "--password", "s3cret", *limits)
-        assert result.code == 0, result
-
-    def edit(self, name, *changes):
-        result = self.daemon.vpn("users", "edit", name, *changes)
-        assert result.code == 0, result
-
-    def tunnel(self, user, port):
-        client = connect(self.daemon.port)
-        try:
-            login(client, user)
-            client.sendall(socks5(CONNECT, "127.0.0.1", port))
-            assert read_reply(client)[0] == 0
-        except BaseException:
-            client.close()
-            raise
-        return client
-
-    @contextlib.contextmanager
-    def tunnels(self, user, port, each=2):
-        """Tunnels on both workers, so many on each at least."""
-        with contextlib.ExitStack() as stack:
-            opened = []
-            while min(self.books.connections(user)) < each:
-                assert len(opened) < 64, "all go to one worker"
-                opened.append(stack.enter_context(self.tunnel(user, port)))
-            yield opened
-
-    def refused(self, user, port):
-        """Whether a new tunnel is."""
-        with connect(self.daemon.port) as client:
-            login(client, user)
-            client.sendall(socks5(CONNECT, "127.0.0.1", port))
-            return read_exactly(client, 4)[1] == 2
-
-    def is_cut(self, user):
-        until(lambda: self.books.connections(user) == [0, 0])
 
 
 @pytest.fixture(scope="module")
@@ -84,42 +35,11 @@ def site(tmp_path_factory):
         yield Site(daemon)
 
 
-def pour(connection):
-    """Send without end, once asked."""
-    connection.recv(1)
-    while True:
-        connection.sendall(PAYLOAD)
-
-
-def drain(client):
-    """Ask, and read up to the reset; returns how much it was."""
-    count = 0
-    try:
-        client.sendall(b"?")
-        while data := client.recv(1 << 18):
-            count += len(data)
-    except ConnectionResetError:
-        return count
-    raise AssertionError("what was cut looks complete")
-
-
 def flood(client):
     """Send up to the reset."""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         while True:
             client.sendall(PAYLOAD[:MIB])
-
-
-def at_once(work, each):
-    """Do this with each in a thread of its own; returns what came of it."""
-    results = []
-    threads = [threading.Thread(target=lambda one=one: results.append(work(one))) for one in each]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(results) == len(threads), "one hangs, or failed"
-    return results
 
 
 def within(moved, quota=QUOTA):
@@ -138,7 +58,7 @@ def test_downloads_end_together_and_another_users_goes_on_bit_for_bit(site):
         with site.tunnel("bob", other) as bob, site.tunnels("alice", port) as clients:
             begun = read_exactly(bob, MIB)
             got = sum(at_once(drain, clients))
-            assert begun + read_to_the_end(bob) == payload
+            assert begun + read_all(bob) == payload
         assert within(site.books.counted("alice"))
         assert 0 < got <= site.books.counted("alice")
         site.is_cut("alice")
@@ -161,13 +81,6 @@ def test_a_worker_that_stands_still_at_the_end_goes_no_further_either(site):
         drained.join(60)
         site.is_cut("sleeper")
     assert within(site.books.counted("sleeper"))
-
-
-def read_to_the_end(client):
-    pieces = []
-    while piece := client.recv(1 << 20):
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def test_uploads_end(site):
@@ -306,7 +219,7 @@ def test_lowered_it_ends_at_once(site):
         read_exactly(client, MIB)
         site.edit("spender", "--data-limit", "1MiB")
         with pytest.raises(ConnectionResetError):
-            read_to_the_end(client)
+            read_all(client)
         assert site.refused("spender", port)
 
 
