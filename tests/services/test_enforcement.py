@@ -123,7 +123,7 @@ async def test_what_is_booked_while_the_store_is_asked_is_counted_once(house, mo
     monkeypatch.setattr(house.usage, "since", ask)
     await house.users.edit("alice", limits={"reset": "daily"})
     await bookings[0]
-    assert house.enforcement.used((await house.store.get("alice")).number) == 600
+    assert await house.used() == 600
     house.move(400)
     assert (await house.look(), house.budget()) == ("over_quota", 0)
 
@@ -182,7 +182,7 @@ async def test_forgiven_while_others_are_looked_up_it_works_again_too(house, mon
     await house.users.edit("bob", limits={"reset": "daily"})
     assert calls
     await house.snapshots.publish()
-    assert (house.user().blocked, house.enforcement.used(number)) == ("", 0)
+    assert (house.user().blocked, await house.used()) == ("", 0)
 
 
 async def test_forgiven_it_works_again_and_counts_from_nothing(house):
