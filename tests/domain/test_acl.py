@@ -314,3 +314,23 @@ def test_what_is_foreseen_is_what_comes(policy, request_):
         for address in ADDRESSES:
             request_.packed = pack(address)
             assert pool.decide(request_).allowed == foreseen.allowed
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"default": "allow"}, True),
+        ({"default": "block"}, False),
+        ({"default": "allow", "users": {"a": {"rules": [{"action": "allow", "destinations": ["*"]}]}}}, False),
+        ({"default": "allow", "users": {"a": {"rules": [{"action": "block", "destinations": ["x.test"]}]}}}, False),
+        (
+            {
+                "default": "allow",
+                "users": {"a": {"rules": [{"action": "block", "destinations": ["*"], "enabled": False}]}},
+            },
+            True,
+        ),
+    ],
+)
+def test_whether_nothing_is_forbidden_is_known(document, expected):
+    assert CompiledPolicy(parse_policy(document)).allows_all is expected

@@ -26,6 +26,8 @@ from vpn.domain.schedule import Schedule, parse_schedules
 from vpn.domain.user import canonical
 
 LAST_PORT = 65535
+DEFAULT = "default"
+"""The name of the decision that no rule has made."""
 
 Span = tuple[int, int]
 """First and last place on the axis of ports (vpn.domain.rule_slot)."""
@@ -126,11 +128,13 @@ class CompiledPolicy:
             Decision(rule.action == "allow", name_of(kind, holder, number), rule)
             for kind, holder, number, rule in ranked
         ]
-        self._decisions.append(Decision(policy.default == "allow", "default", None))
+        self._decisions.append(Decision(policy.default == "allow", DEFAULT, None))
         for rank, (kind, name, _, rule) in enumerate(ranked):
             holder = self._holders.setdefault((kind, name), len(self._holders))
             self._add(holder, rank, rule)
         self._index.seal(len(ranked))
+        self.allows_all = policy.default == "allow" and not enabled
+        """Whether there is no rule, and everything is allowed."""
 
     @property
     def timed(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from vpn.domain.address import pack
 from vpn.domain.network import any_holds, parse_networks
@@ -279,6 +280,7 @@ class Accounts:
         return account is not None and account.slot != (user.slot if user is not None else 0)
 
 
+@lru_cache(maxsize=4096)  # who comes often is known
 def source_key(host: str) -> tuple[int, bytes | None]:
     """What tells a source from others, in 64 bits and never 0, and its address; those of one IPv6 /64 are one."""
     packed = pack(host.partition("%")[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpn.domain.acl import request_for
+from vpn.domain.acl import DEFAULT, request_for
 from vpn.domain.session import Session
 from vpn.protocols.events import Associate, Bind, Connect, Forward
 from vpn.proxy.client import Client
@@ -29,6 +29,9 @@ def admit(
 
 def _judge(core: Core, client: Client, session: Session) -> tuple[str, Guard]:
     """What the rules say."""
+    if core.policy.allows_all:
+        session.rule = DEFAULT
+        return "", core.guard
     request = request_for(session.host, session.port, udp=False, source=client.address, now=session.started)
     decision = core.pool(session.user).foresee(request)
     if decision is None:
