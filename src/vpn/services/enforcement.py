@@ -16,7 +16,7 @@ import structlog
 
 from vpn.domain.errors import Unavailable
 from vpn.domain.group import EVERYONE, Inheritance
-from vpn.domain.limits import Limits
+from vpn.domain.limits import NO_LIMITS, Limits
 from vpn.domain.quota import THE_BEGINNING, next_reset, period_start, reached, zone_of
 from vpn.domain.shaping import Sharer
 from vpn.domain.standing import blocked, next_look, throttled
@@ -52,6 +52,8 @@ class Watched(msgspec.Struct):
     look_at: datetime | None
     blocked: str = ""
     warned: int = 0
+    at_present: Limits = NO_LIMITS
+    """The same limits, with lower rates at the end of a quota that throttles."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -278,7 +280,8 @@ class Enforcement:
     def _seen(self, watched: Watched, now: datetime) -> SnapshotUser:
         """Decide about a user, and say it in the words of the workers."""
         user, limits = watched.user, watched.limits
-        used = self._used(watched)
+        used = self._used(watched) if limits.data_limit else 0  # there may be many who have no quota
+        watched.at_present = throttled(limits, used)
         watched.blocked = blocked(user, limits, used, now) if watched.slot or not self._ledger.is_open else "no_room"
         watched.look_at = next_look(user, limits, now)
         if watched.slot:
@@ -290,12 +293,12 @@ class Enforcement:
             blocked=watched.blocked,
             slot=watched.slot,
             groups=tuple(canonical(name) for name in user.groups),
-            limits=_snapshot_limits(throttled(limits, used)),
+            limits=_snapshot_limits(watched.at_present),
         )
 
     def _sharer(self, watched: Watched) -> Sharer:
         names = tuple(canonical(name) for name in (*watched.user.groups, EVERYONE))
-        return Sharer(watched.slot, names, throttled(watched.limits, self._used(watched)))
+        return Sharer(watched.slot, names, watched.at_present)
 
     def _set_stop(self, watched: Watched) -> None:
         meter, limits = self._ledger.meter, watched.limits
