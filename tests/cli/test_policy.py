@@ -93,3 +93,10 @@ def test_a_policy_in_a_file_is_shown_with_what_is_wrong_with_it(vpn, file, monke
     result = vpn("policy", "apply", str(file))
     assert result.code == 5
     assert "is at home in" in result.err
+
+
+def test_what_the_guard_refuses_whatever_the_policy_says(vpn):
+    assert "but       private addresses are refused, unless proxy.private_destinations is allow" in (
+        vpn("policy", "test", "alice", "10.0.0.5:80").out
+    )
+    assert "but" not in vpn("policy", "test", "alice", "8.8.8.8:80").out

@@ -43,3 +43,17 @@ async def test_a_name_without_addresses_is_told():
 async def test_a_source_has_to_be_an_address():
     with pytest.raises(Invalid):
         await try_policy(CompiledPolicy(ALLOW_ALL), attempt("a.test", source="home"), None)
+
+
+@pytest.mark.parametrize(
+    ("host", "destinations", "special"),
+    [
+        ("10.0.0.5", (), "private"),
+        ("::ffff:127.0.0.1", (), "loopback"),
+        ("localhost", ("192.0.2.0/24",), "loopback"),
+        ("8.8.8.8", (), ""),
+        ("a.test", (), ""),
+    ],
+)
+async def test_what_the_guard_refuses_is_told(host, destinations, special):
+    assert (await try_policy(rules(*destinations), attempt(host), None)).special == special

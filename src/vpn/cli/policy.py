@@ -160,6 +160,8 @@ def _explained(user: str, answer: dict[str, Any]) -> dict[str, Any]:
     shown["groups"] = ", ".join(answer["groups"]) + ("" if answer["known_user"] else f" (there is no user {user})")
     for each in answer["addresses"]:
         shown[each["address"]] = f"{each['decision']}, by {each['matched_rule'] or 'default'}"
+    if answer["special"] and answer["decision"] == "allow":
+        shown["but"] = f"{answer['special']} addresses are refused, unless proxy.private_destinations is allow"
     if not answer["resolved"]:
         shown["but"] = "it depends on the addresses of the name, and none were found"
     return shown

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from vpn.domain.acl import CompiledPolicy, Decision, request_for
-from vpn.domain.address import pack, unpack
+from vpn.domain.address import pack, special_kind, unpack
 from vpn.domain.errors import Invalid, NotFound
 from vpn.domain.policy import groups_of
 from vpn.store.users import UserStore
@@ -54,6 +54,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The addresses that had to be looked at; none, where the name was enough."""
     resolved: bool
     """False: the decision depends on the addresses of the name, and it has none."""
+    special: str
+    """What makes an address of the destination no public one, e.g. ``loopback``: whatever the policy says, it is
+    refused unless the settings allow private destinations. Empty: none, as far as addresses are known."""
 
 
 def stored_groups(users: UserStore) -> GroupsOf:
@@ -97,7 +100,13 @@ async def try_policy(rules: CompiledPolicy, attempt: Attempt, stored: tuple[str,
         groups=groups_of(rules.policy, attempt.user, groups),
         judged=tuple(judged),
         resolved=foreseen is not None or bool(judged),
+        special=_special([request.packed, *(pack(each.address) for each in judged)]),
     )
+
+
+def _special(addresses: Sequence[bytes | None]) -> str:
+    kinds = (special_kind(packed) for packed in addresses if packed is not None)
+    return next((kind for kind in kinds if kind), "")
 
 
 def _foremost(judged: Sequence[Judged]) -> Decision | None:

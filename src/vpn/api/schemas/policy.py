@@ -126,6 +126,10 @@ class TestView(BaseModel):
     groups: list[str] = Field(description="All whose rules count, nearest first.")
     addresses: list[JudgedView] = Field(description="The addresses that had to be looked at.")
     resolved: bool = Field(description="False: it depends on the addresses of the name, and it has none.")
+    special: str = Field(
+        description="What makes it no public destination, e.g. loopback: then it is refused, whatever the policy says, "
+        "unless proxy.private_destinations is allow. Empty: nothing."
+    )
 
     @classmethod
     def of(cls, trial: Trial) -> TestView:
@@ -147,6 +151,7 @@ class TestView(BaseModel):
                 for each in trial.judged
             ],
             resolved=trial.resolved,
+            special=trial.special,
         )
 
 
