@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from typer.cli import app as typer_tool
+from typer import Context
+from typer.cli import get_docs_for_click
+from typer.main import get_command
 
 from vpn.cli import failures
+from vpn.cli.main import make_app
 from vpn.settings.model import Settings
 from vpn.settings.values import Section, section_in
 
@@ -27,13 +28,12 @@ def pages() -> dict[str, str]:
 
 def command_line() -> str:
     """The reference of all commands."""
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-        typer_tool(["vpn.cli.main", "utils", "docs", "--name", "vpn", "--title", "Command line"], prog_name="typer")
+    command = get_command(make_app())
+    text = get_docs_for_click(obj=command, ctx=Context(command), name="vpn", title="Command line")
     codes = (failures.__doc__ or "").strip().splitlines()[2:]
     rows = [f"| {code} | {meaning} |" for code, meaning in (line.split(None, 1) for line in codes)]
     table = "\n".join(["| code | meaning |", "|---|---|", *rows])
-    title, _, rest = text.getvalue().strip().partition("\n")
+    title, _, rest = text.strip().partition("\n")
     intro = "The global options may stand anywhere on the command line."
     return f"{_MADE}{title}\n\n{intro}\n{_without_trailing_space(rest)}\n\n## Exit codes\n\n{table}\n"
 

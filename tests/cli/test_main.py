@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from vpn import __version__
-from vpn.cli.main import to_front
+from vpn.cli.main import make_app, to_front
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,22 @@ def test_global_options_may_stand_anywhere(given, ordered):
     assert to_front(given) == ordered
 
 
+def test_a_command_needs_no_more_than_itself():
+    def names(app):
+        return {each.name for each in (*app.registered_commands, *app.registered_groups)}
+
+    assert names(make_app("version")) == {"version"}
+    assert names(make_app("users")) == {"users"}
+    assert names(make_app("nonsense")) == names(make_app()) > {"serve", "status", "policy"}
+
+
+@pytest.mark.parametrize("arguments", [("--format", "users", "version"), ("version", "--format", "users")])
+def test_what_looks_like_a_command_and_is_a_value_is_none(vpn, arguments):
+    assert "'users' is not one of" in vpn(*arguments).err
+
+
 def test_help_and_mistakes(vpn):
-    for word in ("serve", "status", "version", "users"):
+    for word in ("serve", "status", "version", "users", "groups", "policy", "bans"):
         assert word in vpn("--help").out
     assert vpn("nonsense").code == 2
     assert vpn("users", "list", "--format", "xml").code == 2
@@ -46,8 +60,7 @@ def test_version(vpn):
 
 def test_starting_imports_nothing_heavy():
     heavy = "{'msgspec', 'pydantic', 'asyncio', 'sqlalchemy', 'httpx', 'argon2', 'csv', 'ruamel.yaml'}"
-    code = (
-        f"import sys, typer.main, vpn.cli.main as m; typer.main.get_command(m.app); print({heavy} & set(sys.modules))"
-    )
+    made = "typer.main.get_command(m.make_app())"
+    code = f"import sys, typer.main, vpn.cli.main as m; {made}; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -5,38 +5,48 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vpn.cli import bans, failures, groups, policy, reload, serve, status, users
+from vpn.cli import failures
 from vpn.cli.context import Context
 from vpn.cli.output import Format, Output
 from vpn.domain.errors import Invalid
 
-app = typer.Typer(
-    name="vpn",
-    help="Runs, manages and observes a private VPN and proxy service.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("serve")(serve.serve)
-app.command("reload")(reload.reload)
-app.command("status")(status.status)
-app.command("version")(status.version)
-app.add_typer(users.app, name="users")
-app.add_typer(groups.app, name="groups")
-app.add_typer(policy.app, name="policy")
-app.add_typer(bans.app, name="bans")
-
+_COMMANDS = {"serve": "serve", "reload": "reload", "status": "status", "version": "status"}
+"""Commands, and the modules that they are in."""
+_GROUPS = ("users", "groups", "policy", "bans")
 _WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")
 _WITHOUT_VALUE = ("--verbose",)
 
 
-@app.callback()
+def make_app(name: str = "") -> typer.Typer:
+    """The command line; with the name of a command or a group, as much of it as that needs.
+
+    Importing all of them, and making commands of their functions, takes longer than most of them run.
+    """
+    wanted = name if name in _COMMANDS or name in _GROUPS else ""
+    app = typer.Typer(
+        name="vpn",
+        help="Runs, manages and observes a private VPN and proxy service.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(main)
+    for command, module in _COMMANDS.items():
+        if wanted in ("", command):
+            app.command(command)(getattr(import_module(f"vpn.cli.{module}"), command))
+    for group in _GROUPS:
+        if wanted in ("", group):
+            app.add_typer(import_module(f"vpn.cli.{group}").app, name=group)
+    return app
+
+
 def main(
     ctx: typer.Context,
     format: Annotated[Format, typer.Option(envvar="VPN_FORMAT", help="How results are written.")] = Format.TABLE,
@@ -64,7 +74,7 @@ def run() -> None:
     try:
         for argument in arguments:
             _check_encoding(argument)
-        app(arguments, prog_name="vpn")
+        make_app(_command(arguments))(arguments, prog_name="vpn")
     except KeyboardInterrupt:
         sys.exit(failures.INTERRUPTED)
     except Exception as error:
@@ -88,6 +98,17 @@ def _check_encoding(argument: str) -> None:
         argument.encode()
     except UnicodeEncodeError:
         raise Invalid("bad_argument", f"{argument!a} is not UTF-8", "write it in UTF-8") from None
+
+
+def _command(arguments: list[str]) -> str:
+    """The first word that is neither a global option nor its value; global options are at the front."""
+    words = iter(arguments)
+    for word in words:
+        if word in _WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def to_front(arguments: list[str]) -> list[str]:
