@@ -26,16 +26,6 @@ def in_the_background(monkeypatch):
     monkeypatch.setattr(arrival, "COSTLY", -1.0)
 
 
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def files(issuer):
-    return issuer.issue("server")
-
-
 def secure(files, **fields):
     return TLS(certificate=str(files.certificate), key=str(files.key), **fields)
 

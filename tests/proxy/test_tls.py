@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.certificates import Authority
 from tests.support.plane import read_all, read_exactly, running_plane
 from tests.support.servers import after_the_end, echo, hold, reset, tcp_server
 from tests.support.web import basic, origin, read_head, read_message, request
@@ -20,21 +19,12 @@ from vpn.domain.egress import Upstream
 from vpn.domain.errors import Invalid
 from vpn.domain.inbound import TLS
 from vpn.proxy import tls as module
+from vpn.proxy.meter import STOP
 from vpn.proxy.poller import EDGE, READ, WRITE, Poller
 from vpn.proxy.tls import Certificates, TLSStream, client_context, server_context
 
 MIB = 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def files(issuer):
-    return issuer.issue("server")
 
 
 def settings(files, **fields):
@@ -159,6 +149,17 @@ def test_where_nothing_may_go_a_tunnel_stands_still_and_goes_on_when_something_m
         while len(received) < len(payload):
             received += client.recv(65536)
     assert received == payload
+
+
+def test_a_quota_ends_to_the_byte_in_tls_too(secure, issuer):
+    cell = secure.meter.order(0) + STOP
+    with tcp_server(hold) as port, half_closing(secure, issuer) as client:
+        tunnel(client, port)
+        secure.do(lambda: secure.meter.cells.__setitem__(cell, 300_000) or True)
+        with contextlib.suppress(OSError):
+            client.sendall(bytes(MIB))
+        assert secure.ended()[0].reason == "over_quota"
+    assert secure.moved()[0] == 300_000
 
 
 def test_both_ways_at_once_bit_for_bit(secure, issuer, version):

@@ -24,16 +24,6 @@ def parent():
         yield running
 
 
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def files(issuer):
-    return issuer.issue("server")
-
-
 def tls(files):
     return TLS(certificate=str(files.certificate), key=str(files.key))
 

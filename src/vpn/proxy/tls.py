@@ -172,8 +172,8 @@ class TLSStream:
         return bytes(buffer[: self.recv_into(buffer)])
 
     def recv_into(self, buffer: bytearray, nbytes: int = 0, flags: int = 0, /) -> int:
-        """Read into a buffer, as much as there is."""
-        view = memoryview(buffer)
+        """Read into a buffer, as much as there is; no more than `nbytes`, unless they are 0."""
+        view = memoryview(buffer)[: nbytes or None]
         count = min(len(self._read), len(view))
         if count:
             view[:count] = self._read[:count]
