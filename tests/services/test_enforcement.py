@@ -381,6 +381,20 @@ async def test_it_runs_by_itself(house):
     running.cancel()
 
 
+async def test_after_the_next_start_what_removed_users_had_moved_is_forgotten(house):
+    for name in ("alice", "bob"):
+        await house.add(name)
+        house.move(100, name)
+    numbers = {name: (await house.store.get(name)).number for name in ("alice", "bob")}
+    await house.look()
+    await house.ledger.book({})
+    await house.users.remove("bob")
+    assert await house.usage.known() == set(numbers.values())
+    await house.restart()
+    assert await house.enforcement._sweep()
+    assert await house.usage.known() == {numbers["alice"]}
+
+
 async def test_without_a_data_plane_limits_are_known_all_the_same(house):
     await house.add(data_limit="1000")
     house.move(1000)

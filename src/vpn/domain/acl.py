@@ -136,11 +136,6 @@ class CompiledPolicy:
         self.allows_all = policy.default == "allow" and not enabled
         """Whether there is no rule, and everything is allowed."""
 
-    @property
-    def timed(self) -> bool:
-        """Whether what is allowed depends on the time."""
-        return any(condition.schedule is not None for condition in self._numbered)
-
     def next_change(self, now: float) -> float:
         """The first moment after `now` at which some rule begins or ceases to hold; infinity: none does."""
         schedules = [condition.schedule for condition in self._numbered if condition.schedule is not None]

@@ -124,6 +124,7 @@ class Enforcement:
     async def run(self, publish: Callable[[], Awaitable[None]]) -> None:
         """Look, book and publish until cancelled."""
         booked = 0.0
+        swept = False
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._pause())
@@ -134,6 +135,7 @@ class Enforcement:
                     booked = loop.time()
                     await self._ledger.book(self.zones())
                     await self._note_warnings()
+                    swept = swept or await self._sweep()
             except Unavailable as error:
                 self._log.error("users cannot be kept to their limits for the moment", reason=error.message)
                 await asyncio.sleep(BOOK)
@@ -318,6 +320,14 @@ class Enforcement:
         if percent != watched.warned:
             watched.warned = percent
             self._warned[watched.user.number] = (watched.since, percent)
+
+    async def _sweep(self) -> bool:
+        """Forget what users had moved who are no more: once, for those who were removed since the last start."""
+        known = await self._usage.known()  # first: a user who is added meanwhile is not taken for one who is gone
+        gone = known - {user.number for user in await self._users.all()}
+        if gone:
+            await self._usage.forget(sorted(gone))
+        return True
 
     async def _note_warnings(self) -> None:
         if self._warned:

@@ -127,7 +127,7 @@ memberships = Table(
 )
 
 # Bytes of each user and day (in the user's time zone). No foreign keys here and below: what was counted is
-# booked though the user is being removed, and swept away with the user.
+# booked though the user is being removed, and swept away after the next start.
 usage = Table(
     "usage",
     metadata,
