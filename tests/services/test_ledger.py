@@ -129,6 +129,22 @@ async def test_while_the_store_is_away_nothing_is_lost(house, monkeypatch):
     assert await house.total(7) == 10
 
 
+async def test_what_could_not_be_booked_is_booked_when_the_store_is_back(house, monkeypatch):
+    ledger = await house.open()
+    house.move(7, up=10)
+    ledger.look()
+
+    async def away(*_):
+        raise Unavailable("database_unreachable", "away", "wait")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.usage, "book", away)
+        with pytest.raises(Unavailable):
+            await ledger.book({})
+    await ledger.book({})
+    assert await house.total(7) == 10
+
+
 async def test_bytes_are_booked_on_the_day_where_the_user_is(house):
     house.now = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
     zones = {7: ZoneInfo("Europe/Berlin")}
