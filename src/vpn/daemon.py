@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -40,10 +41,13 @@ from vpn.services.data_plane import DataPlane, bind_all, check_files, port_troub
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.live_sessions import LiveSessions
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
+from vpn.services.session_feed import SessionFeed
 from vpn.services.session_log import log_sessions
+from vpn.services.session_writer import SessionWriter
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
@@ -58,6 +62,7 @@ from vpn.store.facts import FactStore
 from vpn.store.groups import GroupStore
 from vpn.store.policies import PolicyStore
 from vpn.store.secrets import open_box, read_key
+from vpn.store.sessions import SessionStore
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
@@ -93,6 +98,8 @@ class House(NamedTuple):
     status: StatusService
     bans: BanService
     policy: PolicyService
+    writer: SessionWriter
+    feed: SessionFeed
 
 
 class _Opened(NamedTuple):
@@ -161,9 +168,10 @@ async def _serve(
             supervisor = Supervisor(
                 bound,
                 settings.proxy.workers,
-                Daemon(authentication.verify, house.bans.hear, log_sessions, structlog.get_logger("proxy")),
+                Daemon(authentication.verify, house.bans.hear, house.feed, structlog.get_logger("proxy")),
                 max_connections=settings.proxy.max_connections,
                 meter=meter,
+                journals=await house.writer.open(settings.proxy.workers),
             )
             house.data_plane.run(supervisor)
             house.status.watch(supervisor)
@@ -171,11 +179,12 @@ async def _serve(
             house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
-            enforcing: asyncio.Task[None] | None = None
+            tasks: list[asyncio.Task[None]] = []
             try:
                 await house.bans.start(supervisor.ban)
                 await _start(supervisor, house)
-                enforcing = asyncio.create_task(house.enforcement.run(house.snapshots.publish))
+                tasks.append(asyncio.create_task(house.enforcement.run(house.snapshots.publish)))
+                tasks.append(asyncio.create_task(house.writer.run()))
                 _reload_on_hangup(house.data_plane)
                 first = await _welcome(house)
                 for server in servers:
@@ -192,7 +201,7 @@ async def _serve(
                 for server in servers:
                     await server.stop()
                 authentication.close()
-                await _finish(enforcing, house)
+                await _finish(tasks, house)
                 await house.policy.close()
                 await house.bans.close()
                 directory.api_socket.unlink(missing_ok=True)
@@ -234,9 +243,26 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             bans=bans,
             policy=policy,
         )
+        live = LiveSessions()
+        writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
+        feed = SessionFeed(live, writer if settings.sessions.enabled else None)
+        feed.tell(log_sessions)
         app = create_app(services, directory.read_token())
         yield House(
-            app, users, user_store, facts, snapshots, ledger, enforcement, shaping, data_plane, status, bans, policy
+            app=app,
+            users=users,
+            user_store=user_store,
+            facts=facts,
+            snapshots=snapshots,
+            ledger=ledger,
+            enforcement=enforcement,
+            shaping=shaping,
+            data_plane=data_plane,
+            status=status,
+            bans=bans,
+            policy=policy,
+            writer=writer,
+            feed=feed,
         )
     finally:
         await database.close()
@@ -262,13 +288,14 @@ async def _start(supervisor: Supervisor, house: House) -> None:
         ) from None
 
 
-async def _finish(enforcing: asyncio.Task[None] | None, house: House) -> None:
-    """The workers are gone: book what they have counted last."""
-    if enforcing is not None:
-        enforcing.cancel()
+async def _finish(tasks: list[asyncio.Task[None]], house: House) -> None:
+    """The workers are gone: book what they have counted last, and store their last sessions."""
+    for task in tasks:
+        task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await enforcing
+            await task
     await house.ledger.close(house.enforcement.zones())
+    await house.writer.close()
 
 
 async def _welcome(house: House) -> Admission | None:

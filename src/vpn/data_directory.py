@@ -61,6 +61,11 @@ class DataDirectory:
         return self.path / paths.METER
 
     @property
+    def journals(self) -> Path:
+        """Where the workers' journals of sessions lie."""
+        return self.path / paths.JOURNALS
+
+    @property
     def api_socket(self) -> Path:
         """The API's Unix socket."""
         return self.path / paths.SOCKET

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from tests.support.plane import lone_accounts, read_all, snapshot
+from tests.support.plane import lone_accounts, lone_recorder, read_all, snapshot
 from tests.support.servers import echo, tcp_server, unused_port
 from vpn.domain.address import pack
 from vpn.protocols.events import Refusal
@@ -35,7 +35,7 @@ class Names:
 @pytest.fixture
 def core():
     errors = []
-    core = Core(Poller(errors.append), pytest.fail, lone_accounts())
+    core = Core(Poller(errors.append), pytest.fail, lone_accounts(), lone_recorder()[1])
     core.resolver.close()
     core.resolver = Names()
     core.apply(snapshot())

@@ -25,6 +25,7 @@ TO_WORKER = [
     control.Listen([control.Listening(3, 1, Inbound("main", "mixed", Endpoint("::1", 1)))], 10, 2.5),
     control.Verdict(1, True, 2**62),
     control.Bans(["192.0.2.1", "2001:db8::/64"], {"alice": ["192.0.2.2"], "bob": []}),
+    control.Cut(1, "terminated", [2], "alice", "*.example.com"),
     control.Drain(1.5),
 ]
 TO_DAEMON = [
@@ -36,7 +37,8 @@ TO_DAEMON = [
     control.Verify(1, "alice", "s3cret", "192.0.2.1"),
     control.Attempts([control.Attempt("alice", "192.0.2.1", 3)], [control.Attempt("bob", "::1")]),
     control.Hungry(),
-    control.Report(1, 2, 3, 4, [Session("id", "main", "::1", 1, 0.5)]),
+    control.HasCut(1, 2),
+    control.Report(1, 2, 3, 4, 5, [Session(1, "main", "::1", 1, 0.5)], [control.Moved(1, 2, 3, 4, 5)]),
     control.Log("info", "event", {"a": 1, "b": "x"}),
 ]
 

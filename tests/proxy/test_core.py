@@ -1,10 +1,11 @@
 import pytest
 
-from tests.support.plane import lone_accounts, snapshot
+from tests.support.plane import lone_accounts, lone_recorder, snapshot
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
 from vpn.proxy.client import Client
+from vpn.proxy.control import Moved
 from vpn.proxy.core import SWEEP, Core
 from vpn.proxy.poller import Poller
 
@@ -25,7 +26,7 @@ ENTRY = Entry()
 class Connection:
     def __init__(self, core, user, deadline=1e9):
         self.core = core
-        self.session = Session(core.next_session_id(), "main", "192.0.2.1", 1, 0.0, user=user)
+        self.session = Session(core.next_session_id(1.8e9), "main", "192.0.2.1", 1, 0.0, user=user)
         self.client = Client(ENTRY, core.nobody)
         self.deadline = deadline
         self.ending = ""
@@ -42,7 +43,9 @@ class Connection:
 @pytest.fixture
 def core():
     poller = Poller(pytest.fail)
-    core = Core(poller, pytest.fail, lone_accounts())
+    journal, recorder = lone_recorder()
+    core = Core(poller, pytest.fail, lone_accounts(), recorder)
+    core.journal = journal
     yield core
     core.resolver.close()
 
@@ -68,9 +71,38 @@ def test_reports_count_live_and_ended_sessions(core):
     report = core.report()
     assert (report.opened, report.active) == (2, 1)
     assert (report.bytes_sent, report.bytes_received) == (10, 5)
-    assert report.ended == [first.session]
+    assert core.journal.read(report.journaled) == [first.session]
     again = core.report()
-    assert (again.bytes_sent, again.ended) == (10, [])
+    assert (again.bytes_sent, again.journaled) == (10, report.journaled)
+
+
+def test_of_a_live_session_only_what_is_new_is_reported(core):
+    session = Connection(core, "a").session
+    first = core.report()
+    assert (first.live, first.moved) == ([session], [])
+    still = core.report()
+    assert (still.live, still.moved, still.active) == ([], [], 1)
+    session.bytes_sent, session.bytes_received = 7, 8
+    assert core.report().moved == [Moved(session.id, 7, 8, 0, 0)]
+    session.host, session.bytes_sent = "a.test", 9
+    assert core.report().live == [session]
+
+
+def test_who_has_not_asked_for_anything_is_no_session(core):
+    Connection(core, "a").session.id = 0
+    report = core.report()
+    assert (report.active, report.live) == (0, [])
+
+
+def test_a_worker_that_is_left_alone_writes_down_what_is_live(core):
+    live, refused = Connection(core, "a").session, Connection(core, "b").session
+    refused.end("failed", "bad_version", 2.0)
+    core.abandon("daemon_died")
+    sessions = core.journal.read(core.journal.written)
+    assert {each.id: (each.status, each.reason) for each in sessions} == {
+        live.id: ("closed", "daemon_died"),
+        refused.id: ("failed", "bad_version"),
+    }
 
 
 def test_who_is_too_slow_expires(core):
@@ -79,9 +111,3 @@ def test_who_is_too_slow_expires(core):
     core.poller.turn(SWEEP + 1)
     core.poller.turn(0)
     assert (slow.ending, patient.ending) == ("expired", "")
-
-
-def test_session_ids_differ_between_workers(core):
-    other = Core(Poller(pytest.fail), pytest.fail, lone_accounts())
-    assert len({each.next_session_id() for each in (core, core, other, other)}) == 4
-    other.resolver.close()

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.support.plane import lone_accounts
+from tests.support.plane import lone_accounts, lone_recorder
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
@@ -28,7 +28,7 @@ class Listening(Intake):
     __slots__ = ("closed", "heard", "told")
 
     def __init__(self, core, sock, **options):
-        session = Session("id", "main", "192.0.2.1", 1, 0.0)
+        session = Session(1, "main", "192.0.2.1", 1, 0.0)
         super().__init__(core, sock, session, Client(Entry(), core.nobody), **options)
         self.heard, self.told, self.closed = [], [], ""
 
@@ -50,7 +50,7 @@ class Listening(Intake):
 
 @pytest.fixture
 def core():
-    core = Core(Poller(pytest.fail), pytest.fail, lone_accounts())
+    core = Core(Poller(pytest.fail), pytest.fail, lone_accounts(), lone_recorder()[1])
     yield core
     core.resolver.close()
 

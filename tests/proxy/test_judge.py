@@ -47,7 +47,7 @@ def test_an_address_is_judged_by_guard_and_rules_and_the_rule_is_noted(address, 
         "vpn.proxy.judge.special_kind", lambda packed: "loopback" if packed == pack("127.0.0.1") else None
     )
     policy = CompiledPolicy(parse_policy({"default": "block", "users": {"alice": {"rules": RULES}}}))
-    session = Session("id", "main", "192.0.2.1", 1, 0.0, user="alice")
+    session = Session(1, "main", "192.0.2.1", 1, 0.0, user="alice")
     request = request_for("example.com", 80, udp=False, source=b"", now=0.0)
     judge = Judge(core(pool=policy.pool), request, session)
     assert (judge.forbids(pack(address)), session.rule) == (why, rule)

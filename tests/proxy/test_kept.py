@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from tests.support.plane import lone_accounts
+from tests.support.plane import lone_accounts, lone_recorder
 from vpn.domain.session import Session
 from vpn.proxy.connector import Reached
 from vpn.proxy.core import Core
@@ -15,7 +15,7 @@ WHERE = ("a.test", 80, "alice")
 @pytest.fixture
 def core():
     errors = []
-    core = Core(Poller(errors.append), pytest.fail, lone_accounts())
+    core = Core(Poller(errors.append), pytest.fail, lone_accounts(), lone_recorder()[1])
     yield core
     core.poller.turn(0)
     core.resolver.close()
@@ -33,7 +33,7 @@ def pair(core):
 
 def keep(core, stream):
     host, port, user = WHERE
-    session = Session("1", "main", "192.0.2.9", 1, 0.0, host=host, port=port, user=user, upstream="a")
+    session = Session(1, "main", "192.0.2.9", 1, 0.0, host=host, port=port, user=user, upstream="a")
     return Kept(core, Reached(stream, "192.0.2.1", unread=False), session)
 
 

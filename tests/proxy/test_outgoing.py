@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.plane import login, lone_accounts, read_all, read_exactly, running_plane, snapshot
+from tests.support.plane import login, lone_accounts, lone_recorder, read_all, read_exactly, running_plane, snapshot
 from tests.support.servers import hold, tcp_server, unused_port
 from tests.support.upstreams import go_through, route, upstream
 from vpn.domain.acl import CompiledPolicy
@@ -19,7 +19,7 @@ from vpn.proxy.poller import Poller
 @pytest.fixture
 def core():
     poller = Poller(pytest.fail)
-    core = Core(poller, lambda message: None, lone_accounts())
+    core = Core(poller, lambda message: None, lone_accounts(), lone_recorder()[1])
     yield core
     core.resolver.close()
 

@@ -12,7 +12,7 @@ from tests.support.plane import login, read_exactly, snapshot
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.domain.policy import ALLOW_ALL
-from vpn.proxy import limits
+from vpn.proxy import journal, limits
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import (
     NO_RULES,
@@ -48,13 +48,17 @@ class Process:
             ours, ToDaemon, receive=self.messages.append, closed=self.closed, want_write=lambda wanted: None
         )
         memory, metered = limits.create(1), os.memfd_create("meter")
+        journaled = os.memfd_create("journal")
         prepare(metered, 1)
-        inherited = (theirs.fileno(), memory, metered)
+        journal.prepare(journaled)
+        self.journal = journal.Journal(journaled)
+        inherited = (theirs.fileno(), memory, metered, journaled)
         command = [sys.executable, "-P", "-m", "vpn.proxy.worker", *map(str, inherited), "0"]
         self.process = subprocess.Popen(command, pass_fds=inherited)
         theirs.close()
         os.close(memory)
         os.close(metered)
+        os.close(journaled)
 
     def closed(self):
         self.gone = True
@@ -67,6 +71,12 @@ class Process:
         self.channel.send(snapshot())
         sock.close()
         return port
+
+    def ended(self):
+        """The sessions that have ended, once there are some."""
+        while not (sessions := self.journal.read(self.next(Report).journaled)):
+            pass
+        return sessions
 
     def next(self, kind):
         """The next message of a kind; the others are dropped."""
@@ -98,7 +108,7 @@ def test_it_applies_listens_asks_reports_and_drains(worker):
         assert (question.user, question.password) == ("alice", "s3cret")
         worker.channel.send(Verdict(question.id, True, 1))
         assert read_exactly(client, 4) == b"\x05\x02\x01\x00"
-    (session,) = worker.next(Report).ended
+    (session,) = worker.ended()
     assert (session.reason, session.user) == ("client_closed", "alice")
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         login(client)  # it remembers

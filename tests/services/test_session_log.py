@@ -1,16 +1,17 @@
 from structlog.testing import capture_logs
 
 from vpn.domain.session import Session
+from vpn.services.live_sessions import Change, News
 from vpn.services.session_log import log_sessions
 
 
 def session(**fields):
-    return Session("id", "main", "192.0.2.1", 4711, 1.0, protocol="socks5", ended=2.5, **fields)
+    return Session(1, "main", "192.0.2.1", 4711, 1.0, protocol="socks5", ended=2.5, **fields)
 
 
 def logged(**fields):
     with capture_logs() as lines:
-        log_sessions([session(**fields)])
+        log_sessions(News(0, [], [], [Change(session(**fields), 0, 0)]))
     return lines[0]
 
 

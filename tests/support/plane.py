@@ -13,7 +13,7 @@ from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound, Timeouts
 from vpn.domain.session import Session
-from vpn.proxy import limits
+from vpn.proxy import journal, limits
 from vpn.proxy.accounts import Accounts
 from vpn.proxy.control import Attempts, Hungry, Log, Message, Snapshot, SnapshotUser, Verdict, Verify
 from vpn.proxy.core import Core
@@ -41,6 +41,15 @@ def lone_accounts() -> Accounts:
     meter = Meter(memory)
     os.close(memory)
     return accounts_in(meter, 0)
+
+
+def lone_recorder() -> tuple[journal.Journal, journal.Recorder]:
+    """A journal that nobody else has, and who writes it."""
+    memory = os.memfd_create("journal")
+    journal.prepare(memory)
+    made = journal.Journal(memory)
+    os.close(memory)
+    return made, journal.Recorder(made)
 
 
 def accounts_in(meter: Meter, worker: int) -> Accounts:
@@ -71,7 +80,11 @@ class Plane:
         prepare(self._metered, 1)
         self.meter = Meter(self._metered)
         lanes = Lanes(self.meter.cells, self.poller, lambda: self._receive(Hungry()))
-        self.core = Core(self.poller, self._receive, Accounts(self.meter, 0, lanes))
+        self._journaled = os.memfd_create("journal")
+        journal.prepare(self._journaled)
+        self.journal = journal.Journal(self._journaled)
+        recorder = journal.Recorder(self.journal)
+        self.core = Core(self.poller, self._receive, Accounts(self.meter, 0, lanes), recorder)
         self.core.apply(snapshot())
         self._memory = limits.create(1)
         self.counters = limits.Counters(self._memory)
@@ -153,7 +166,8 @@ class Plane:
         """The sessions that have ended, once there are `count` of them."""
 
         def enough() -> bool:
-            self.sessions += self.core.report().ended
+            self.sessions += self.journal.read(self.core.report().journaled)
+            self.journal.take(self.journal.read_to)
             return len(self.sessions) >= count
 
         self.until(enough)
@@ -222,6 +236,7 @@ class Plane:
         self.listeners.clear()
         os.close(self._memory)
         os.close(self._metered)
+        os.close(self._journaled)
 
 
 def put_off_names(plane: Plane) -> list[Callable[[list[bytes]], None]]:

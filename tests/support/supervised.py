@@ -29,13 +29,25 @@ class Daemon:
         self.port = self.bound[0].inbound.listen.port
         self.log = Log()
         self.sessions = []
+        self.live = {}
         self.attempts = []
         self.supervisor = Supervisor(
             self.bound,
             workers,
-            worker_process.Daemon(self.verify, self.attempts.append, self.sessions.extend, self.log),
+            worker_process.Daemon(self.verify, self.attempts.append, self, self.log),
             max_connections=max_connections,
         )
+
+    def hear(self, worker, report, ended, journal):
+        self.live.update({session.id: session for session in report.live})
+        for session in ended:
+            self.live.pop(session.id, None)
+        self.sessions += ended
+        journal.take(journal.read_to)
+
+    def orphans(self, worker):
+        live, self.live = self.live, {}
+        return list(live.values())
 
     async def verify(self, user, password, source):
         return await self.answer(user, password)

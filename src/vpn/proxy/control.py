@@ -117,6 +117,18 @@ class Bans(Message, frozen=True):
     """Networks from which every user may."""
 
 
+class Cut(Message, frozen=True):
+    """Close live sessions: those named, and those of this user to this destination; answered with `HasCut`."""
+
+    number: int
+    reason: str
+    ids: list[int] = []
+    user: str = ""
+    """As it is compared; empty: any, if there is a destination."""
+    destination: str = ""
+    """As vpn.domain.destination reads it; empty: any, if there is a user."""
+
+
 class Drain(Message, frozen=True):
     """Accept nothing more, let sessions end, close what is left after `seconds`, report, and exit."""
 
@@ -192,12 +204,29 @@ class UpstreamReport(msgspec.Struct, frozen=True):
     evicted: int
 
 
+class HasCut(Message, frozen=True):
+    """The sessions of a `Cut` are closed."""
+
+    number: int
+    sessions: int
+
+
 class Hungry(Message, frozen=True):
     """Somebody has to wait because of the rate that he has (vpn.proxy.shaper)."""
 
 
+class Moved(msgspec.Struct, frozen=True, array_like=True):
+    """What a live session has moved by now."""
+
+    id: int
+    bytes_sent: int
+    bytes_received: int
+    packets_sent: int
+    packets_received: int
+
+
 class Report(Message, frozen=True):
-    """Counters since the worker started, and the sessions that ended since the last report.
+    """Counters since the worker started, and what is new about its sessions: all as it is at one moment.
 
     Byte counts include the live sessions'.
     """
@@ -206,7 +235,12 @@ class Report(Message, frozen=True):
     active: int
     bytes_sent: int
     bytes_received: int
-    ended: list[Session]
+    journaled: int = 0
+    """The sessions that ended are in the journal, up to this position (vpn.proxy.journal)."""
+    live: list[Session] = []
+    """Live sessions that are new, or of which more is known than what they have moved."""
+    moved: list[Moved] = []
+    """Of the other live sessions, those that have moved something."""
     upstreams: list[UpstreamReport] = []
 
 
@@ -218,5 +252,5 @@ class Log(Message, frozen=True):
     fields: dict[str, Any]
 
 
-ToWorker = Snapshot | Rules | Listen | Verdict | Bans | Drain
-ToDaemon = Ready | Listens | Refuses | Applied | RulesApplied | Verify | Attempts | Hungry | Report | Log
+ToWorker = Snapshot | Rules | Listen | Verdict | Bans | Cut | Drain
+ToDaemon = Ready | Listens | Refuses | Applied | RulesApplied | Verify | Attempts | HasCut | Hungry | Report | Log

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import gc
-import os
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from vpn.domain.acl import CompiledPolicy, Pool
 from vpn.domain.policy import ALLOW_ALL, groups_of
-from vpn.domain.session import Session
+from vpn.domain.session import Session, SessionIds
 from vpn.domain.user import canonical
 from vpn.proxy.accounts import Account, Accounts
 from vpn.proxy.background import Background
 from vpn.proxy.bans import Bans
 from vpn.proxy.client import Client
-from vpn.proxy.control import Attempts, Log, Report, Snapshot, Verify
+from vpn.proxy.control import Attempts, Log, Moved, Report, Snapshot, Verify
 from vpn.proxy.credentials import Credentials
 from vpn.proxy.entry import Entry
+from vpn.proxy.journal import Recorder
 from vpn.proxy.judge import Guard
 from vpn.proxy.outgoing import Outgoing
 from vpn.proxy.pipes import Pipes
@@ -64,10 +65,17 @@ class Core:
     Args:
         send: sends a message to the daemon.
         accounts: counts the users, here and in the other workers.
+        recorder: takes the sessions that ended.
+        number: of the worker.
     """
 
     def __init__(
-        self, poller: Poller, send: Callable[[Verify | Attempts | Log | Report], None], accounts: Accounts
+        self,
+        poller: Poller,
+        send: Callable[[Verify | Attempts | Log | Report], None],
+        accounts: Accounts,
+        recorder: Recorder,
+        number: int = 0,
     ) -> None:
         self.poller = poller
         self.resolver = Resolver(poller)
@@ -89,14 +97,15 @@ class Core:
         self.view = memoryview(self.buffer)
         self.rules = Rules(self.background, self.set_policy)
         self._send = send
-        self._ended: list[Session] = []
+        self._record = recorder.record
+        self._settle = recorder.settle
+        self._told: dict[int, tuple[int, str, str, str, str]] = {}
         self._quiet_until: dict[str, float] = {}
         self._count = 0
         self._peak = 0
         self._bytes_sent = 0
         self._bytes_received = 0
-        # Unique over all workers and starts; sessions are numbered within.
-        self._prefix = os.urandom(8).hex()
+        self._ids = SessionIds(number, secrets.randbits(14))
         poller.call_later(SWEEP, self._sweep)
 
     def log(self, level: str, event: str, **fields: Any) -> None:
@@ -109,10 +118,10 @@ class Core:
             self._quiet_until[event] = self.poller.now + QUIET
             self.log("info", event, **fields)
 
-    def next_session_id(self) -> str:
-        """An identifier that no other session has."""
+    def next_session_id(self, now: float) -> int:
+        """An identifier that no other session has; `now` in seconds since the epoch."""
         self._count += 1
-        return f"{self._prefix}-{self._count:x}"
+        return self._ids.next(now)
 
     def apply(self, snapshot: Snapshot) -> None:
         """Work from this snapshot from now on, and cut what it forbids."""
@@ -209,20 +218,49 @@ class Core:
         """A session is complete."""
         self._bytes_sent += session.bytes_sent
         self._bytes_received += session.bytes_received
-        self._ended.append(session)
+        self._record(session)
 
     def report(self) -> Report:
-        """The counters, and the sessions that ended since the last call."""
-        ended, self._ended = self._ended, []
-        live = [connection.session for connection in self.connections]
+        """The counters, and what is new about the sessions since the last call."""
+        told, self._told = self._told, {}
+        sent, received = self._bytes_sent, self._bytes_received
+        fresh: list[Session] = []
+        moved: list[Moved] = []
+        for connection in self.connections:
+            session = connection.session
+            if not session.id or session.ended:  # between two requests, or told in the journal in a moment
+                continue
+            out, back = session.bytes_sent, session.bytes_received
+            sent += out
+            received += back
+            state = (out + back, session.user, session.host, session.address, session.server_name)
+            before = told.get(session.id)
+            if before is None or before[1:] != state[1:]:
+                fresh.append(session)
+            elif before[0] != state[0]:
+                moved.append(Moved(session.id, out, back, session.packets_sent, session.packets_received))
+            self._told[session.id] = state
         return Report(
             opened=self._count,
-            active=len(live),
-            bytes_sent=self._bytes_sent + sum(session.bytes_sent for session in live),
-            bytes_received=self._bytes_received + sum(session.bytes_received for session in live),
-            ended=ended,
+            active=len(self._told),
+            bytes_sent=sent,
+            bytes_received=received,
+            journaled=self._settle(),
+            live=fresh,
+            moved=moved,
             upstreams=self.outgoing.report(),
         )
+
+    def abandon(self, reason: str) -> None:
+        """The worker ends at once: what is live is written down as it is."""
+        now = time.time()
+        for connection in self.connections:
+            session = connection.session
+            if session.id:
+                if not session.ended:
+                    session.end("closed", reason, now)
+                self._record(session)
+        self._settle()
 
     def _sweep(self) -> None:
         self.poller.call_later(SWEEP, self._sweep)

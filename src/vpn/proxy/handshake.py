@@ -103,8 +103,8 @@ class Handshake(Intake):
         """The first byte tells the protocol; False if it is none of ours."""
         if not self._first:
             self.deadline = self._core.poller.now + self.client.entry.timeouts.handshake
-            self.session.id = self._core.next_session_id()
             self.session.started = time.time()
+            self.session.id = self._core.next_session_id(self.session.started)
             self.session.user = ""
         speaker = self.client.entry.speakers.get(self._reader.peek()[0])
         if speaker is None or not (self._first or speaker.protocol == "http"):
@@ -253,7 +253,7 @@ class Handshake(Intake):
     def _next(self, early: bytes, kept: Kept | None) -> None:
         """An HTTP request was answered, and the connection is kept: there may be another."""
         before = self.session
-        session = Session("", before.inbound, before.source_host, before.source_port, time.time())
+        session = Session(0, before.inbound, before.source_host, before.source_port, time.time())
         session.user = before.user  # whose connection it is until the next request says so
         client = (self._core, self._stream, session, self.client, self._user)
         Handshake(*client, kept, first=False).take_over(early)

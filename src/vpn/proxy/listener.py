@@ -107,7 +107,8 @@ class Listener:
 
     def _welcome(self, sock: socket.SocketType, host: str, port: int) -> None:
         core, entry = self._core, self.entry
-        session = Session(core.next_session_id(), self._name, host, port, time.time())
+        now = time.time()
+        session = Session(core.next_session_id(now), self._name, host, port, now)
         # Behind a load balancer it is not yet known who comes: `Arrivals` asks when it is.
         banned = self._arrivals is None and core.bans.source_banned(host)
         if banned or not entry.take_place():

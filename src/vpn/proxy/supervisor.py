@@ -9,9 +9,9 @@ from itertools import count
 
 import msgspec
 
-from vpn.proxy import limits
+from vpn.proxy import journal, limits
 from vpn.proxy.binding import Bound
-from vpn.proxy.control import NO_RULES, Bans, Rules, Snapshot, UpstreamReport
+from vpn.proxy.control import NO_RULES, Bans, Cut, Rules, Snapshot, UpstreamReport
 from vpn.proxy.meter import Meter, prepare
 from vpn.proxy.shaper import Shaper
 from vpn.proxy.worker_process import Daemon, Surroundings, WorkerProcess, WorkerStatus
@@ -40,6 +40,8 @@ class Supervisor:
         max_connections: clients at once, over all inbounds and workers; 0: no limit.
         meter: descriptor of a file prepared by vpn.proxy.meter, the supervisor's from now on; None: what users
             move is forgotten with the process.
+        journals: descriptors of files prepared by vpn.proxy.journal, one for each worker, the supervisor's from now
+            on; None: sessions that were not heard of are forgotten with the process.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Supervisor:
         *,
         max_connections: int = 0,
         meter: int | None = None,
+        journals: list[int] | None = None,
     ) -> None:
         self._memory = limits.create(workers)
         self._counters = limits.Counters(self._memory)
@@ -58,6 +61,7 @@ class Supervisor:
             prepare(self._metered, workers)
         self.meter = Meter(self._metered)
         """What users have moved."""
+        self._journals = journals or [_journal() for _ in range(workers)]
         self.shaper = Shaper(self.meter, daemon.log)
         self._surroundings = Surroundings(
             [],
@@ -66,10 +70,12 @@ class Supervisor:
             self._counters,
             self._metered,
             self.meter,
+            self._journals,
             self.shaper.wake,
             max_connections=max_connections,
         )
         self._numbers = count(1)
+        self._cuts = count(1)
         self._add(bound)
         self._workers = [WorkerProcess(self._surroundings, number) for number in range(workers)]
 
@@ -115,6 +121,20 @@ class Supervisor:
         waits = [worker.ban(bans) for worker in self._workers if worker.alive]
         if waits:
             await asyncio.wait(waits, timeout=APPLY_TIMEOUT)
+
+    async def cut(self, reason: str, *, ids: Sequence[int] = (), user: str = "", destination: str = "") -> int:
+        """Close live sessions: those named, and those of this user to this destination (vpn.proxy.control.Cut).
+
+        Returns how many these were, of workers that answer within two seconds.
+        """
+        message = Cut(next(self._cuts), reason, list(ids), user, destination)
+        waits = [worker.cut(message) for worker in self._workers if worker.alive]
+        if not waits:
+            return 0
+        done, late = await asyncio.wait(waits, timeout=APPLY_TIMEOUT)
+        for wait in late:
+            wait.cancel()
+        return sum(wait.result() for wait in done)
 
     @property
     def bound(self) -> list[Bound]:
@@ -185,7 +205,15 @@ class Supervisor:
         if self._memory >= 0:
             os.close(self._memory)
             os.close(self._metered)
+            for each in self._journals:
+                os.close(each)
             self._memory = -1
+
+
+def _journal() -> int:
+    fd = os.memfd_create("vpn-journal")
+    journal.prepare(fd)
+    return fd
 
 
 def _merged(reports: list[UpstreamReport]) -> UpstreamReport:

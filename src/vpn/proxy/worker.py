@@ -1,8 +1,8 @@
-"""One data-plane process: ``python -m vpn.proxy.worker CHANNEL COUNTERS METER NUMBER``, started by the supervisor.
+"""One data-plane process: ``python -m vpn.proxy.worker CHANNEL COUNTERS METER JOURNAL NUMBER``.
 
 CHANNEL is its end of the channel to the daemon, COUNTERS the memory of vpn.proxy.limits, METER that of
-vpn.proxy.meter (all of them descriptors), NUMBER its place in the group. When the daemon is gone, for whatever
-reason, so is the worker: no orphan holds a port.
+vpn.proxy.meter, JOURNAL that of vpn.proxy.journal (all of them descriptors), NUMBER its place in the group. When
+the daemon is gone, for whatever reason, so is the worker: no orphan holds a port.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from vpn.proxy.channel import Channel
 from vpn.proxy.control import (
     Applied,
     Bans,
+    Cut,
     Drain,
+    HasCut,
     Hungry,
     Listen,
     Listens,
@@ -38,7 +40,9 @@ from vpn.proxy.control import (
     Verdict,
 )
 from vpn.proxy.core import Core
+from vpn.proxy.cutting import cut_sessions
 from vpn.proxy.entry import Entry
+from vpn.proxy.journal import Journal, Recorder
 from vpn.proxy.limits import EVERYTHING, Counters
 from vpn.proxy.listener import Listener
 from vpn.proxy.meter import Meter
@@ -46,6 +50,7 @@ from vpn.proxy.poller import READ, WRITE, Poller
 from vpn.proxy.shaping import Lanes
 
 REPORT = 0.5  # seconds between two reports
+MOST_BEHIND = 4  # messages that the daemon may have left unread when another report is made
 DRAIN_CHECK = 0.05  # seconds between two looks whether the last session has ended
 
 
@@ -56,23 +61,25 @@ class Worker:
         sock: the connected channel socket.
         counters: the connections of all workers.
         meter: what the users have moved.
+        journal: takes the sessions that ended.
         number: our place in the group.
     """
 
-    def __init__(self, sock: socket.socket, counters: Counters, meter: Meter, number: int) -> None:
+    def __init__(self, sock: socket.socket, counters: Counters, meter: Meter, journal: Journal, number: int) -> None:
         self._poller = Poller(self._report_error)
         sock.setblocking(False)
         self._channel: Channel[ToWorker] = Channel(
             sock, ToWorker, receive=self._receive, closed=self._daemon_gone, want_write=self._want_write
         )
         lanes = Lanes(meter.cells, self._poller, lambda: self._channel.send(Hungry()))
-        self._core = Core(self._poller, self._channel.send, Accounts(meter, number, lanes))
+        recorder = Recorder(journal, lambda: self._poller.soon(self._tell))
+        self._core = Core(self._poller, self._channel.send, Accounts(meter, number, lanes), recorder, number)
         self._counters = counters
         self._listeners: dict[int, Listener] = {}
         self._first: Listen | None = None
         self._informed = False
         self._serving = False
-        self._reported = Report(0, 0, 0, 0, [])
+        self._reported = Report(0, 0, 0, 0)
         self._drain_until = 0.0
 
     def run(self) -> None:
@@ -101,6 +108,8 @@ class Worker:
                     self._channel.send(Listens())
                 else:  # first there must be a snapshot and a policy
                     self._first = message
+            case Cut():
+                self._channel.send(HasCut(message.number, cut_sessions(self._core, message)))
             case Drain():
                 self._drain(message.seconds)
             case _:
@@ -173,10 +182,16 @@ class Worker:
 
     def _report(self) -> None:
         self._poller.call_later(REPORT, self._report)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Report now, if there is anything new."""
+        if self._channel.backlog > MOST_BEHIND:
+            return  # a daemon that hangs hears later what there is then
         report = self._core.report()
-        counters = msgspec.structs.replace(report, ended=[])
-        if report.ended or counters != self._reported:
-            self._reported = counters
+        if report != self._reported:
+            # What is new about sessions is not said twice.
+            self._reported = msgspec.structs.replace(report, live=[], moved=[])
             self._channel.send(report)
 
     def _on_channel(self, mask: int) -> None:
@@ -194,6 +209,7 @@ class Worker:
         self._poller.modify(self._channel.fileno(), READ | WRITE if wanted else READ)
 
     def _daemon_gone(self) -> None:
+        self._core.abandon("daemon_died")
         os._exit(1)  # nobody is left to report to, and no client must be kept waiting for the interpreter
 
     def _report_error(self, error: Exception) -> None:
@@ -206,11 +222,13 @@ def main() -> None:
     # The daemon says when to stop; Ctrl-C in its terminal is not for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    channel, memory, metered, number = map(int, sys.argv[1:])
+    channel, memory, metered, journaled, number = map(int, sys.argv[1:])
     counters = Counters(memory, number)
     meter = Meter(metered)
-    os.close(memory)  # but not `metered`: it stays locked until the last of us is gone (vpn.services.ledger)
-    Worker(socket.socket(fileno=channel), counters, meter, number).run()
+    journal = Journal(journaled)
+    for each in (memory, journaled):
+        os.close(each)  # but not `metered`: it stays locked until the last of us is gone (vpn.services.ledger)
+    Worker(socket.socket(fileno=channel), counters, meter, journal, number).run()
 
 
 if __name__ == "__main__":

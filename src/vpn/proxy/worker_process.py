@@ -22,7 +22,9 @@ from vpn.proxy.control import (
     Applied,
     Attempts,
     Bans,
+    Cut,
     Drain,
+    HasCut,
     Hungry,
     Listen,
     Listens,
@@ -38,11 +40,12 @@ from vpn.proxy.control import (
     Verdict,
     Verify,
 )
+from vpn.proxy.journal import Journal, Recorder
 from vpn.proxy.limits import Counters
 from vpn.proxy.meter import Meter
 
 LONGEST_BACKOFF = 5.0  # seconds between two starts of a worker that keeps dying
-_NOTHING = Report(0, 0, 0, 0, [])
+_NOTHING = Report(0, 0, 0, 0)
 
 # A worker allocates one big buffer and then small things: without this glibc would keep an arena for each
 # thread of a library and never return what a burst of clients took.
@@ -56,6 +59,20 @@ class Logger(Protocol):
         """Write one line; `level` as in `logging`."""
 
 
+class SessionSink(Protocol):
+    """Who hears of the sessions of all workers."""
+
+    def hear(self, worker: int, report: Report, ended: list[Session], journal: Journal) -> None:
+        """What is new: by the report, and those that ended, which `journal` holds up to its `read_to`.
+
+        Once they are safe elsewhere, `journal.take` is to be told. A session may have ended without having been
+        in a report.
+        """
+
+    def orphans(self, worker: int) -> list[Session]:
+        """The worker is gone: its live sessions, as far as they were heard of, and from now on nobody's."""
+
+
 @dataclass
 class Daemon:
     """Whom workers turn to."""
@@ -65,8 +82,8 @@ class Daemon:
     that the client comes from."""
     on_attempts: Callable[[Attempts], None]
     """Takes what workers judged by themselves."""
-    on_sessions: Callable[[list[Session]], None]
-    """Takes the sessions that ended."""
+    sessions: SessionSink
+    """Hears what is new about sessions."""
     log: Logger
 
 
@@ -83,6 +100,8 @@ class Surroundings:
     metered: int
     """The descriptor of the users' meter (vpn.proxy.meter)."""
     meter: Meter
+    journals: list[int]
+    """The descriptors of the workers' journals (vpn.proxy.journal)."""
     on_hungry: Callable[[], None]
     """Called now and then while somebody has to wait because of his rate."""
     max_connections: int = 0
@@ -120,11 +139,13 @@ class WorkerProcess:
         self._applying: dict[tuple[type, int], asyncio.Future[None]] = {}
         self._listen_waits: list[asyncio.Future[None]] = []
         self._ban_waits: list[asyncio.Future[None]] = []
+        self._cut_waits: dict[int, asyncio.Future[int]] = {}
         self._known: set[int] = set()
         self._verifying: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._restarts = 0
+        self._journal = Journal(surroundings.journals[number])
         self.report = _NOTHING
         self.past = _NOTHING
         """What the processes that died had counted."""
@@ -166,6 +187,19 @@ class WorkerProcess:
         done = asyncio.get_running_loop().create_future()
         self._ban_waits.append(done)
         return done
+
+    def cut(self, cut: Cut) -> asyncio.Future[int]:
+        """Let the process close sessions; the future has how many these were when it has, or is gone."""
+        assert self._channel is not None
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._cut_waits[cut.number] = done
+        self._channel.send(cut)
+        return done
+
+    @property
+    def journal(self) -> Journal:
+        """Where its sessions are that ended."""
+        return self._journal
 
     def _listening(self, drain: float) -> Listen:
         listening = [each.listening() for each in self._surroundings.bound]
@@ -209,12 +243,13 @@ class WorkerProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VPN_")}
         # -P: never import from the directory the daemon was started in.
         memory, metered = self._surroundings.memory, self._surroundings.metered
-        numbers = map(str, (theirs.fileno(), memory, metered, self._number))
+        journal = self._surroundings.journals[self._number]
+        numbers = map(str, (theirs.fileno(), memory, metered, journal, self._number))
         command = (sys.executable, "-P", "-m", "vpn.proxy.worker", *numbers)
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
-                pass_fds=(theirs.fileno(), memory, metered),
+                pass_fds=(theirs.fileno(), memory, metered, journal),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=environment | _MALLOC,
                 start_new_session=True,
@@ -269,17 +304,21 @@ class WorkerProcess:
         while self._channel is not None and self._channel.on_readable():
             pass
         self._hung_up()
+        self._write_off()
         self.past = Report(
             opened=self.past.opened + self.report.opened,
             active=0,
             bytes_sent=self.past.bytes_sent + self.report.bytes_sent,
             bytes_received=self.past.bytes_received + self.report.bytes_received,
-            ended=[],
         )
         self.report = _NOTHING
         self._ready.clear()
         for wait in (*self._applying.values(), *self._listen_waits, *self._ban_waits):
             _finish(wait)
+        for cut in self._cut_waits.values():
+            if not cut.done():
+                cut.set_result(0)
+        self._cut_waits.clear()
         self._applying.clear()
         self._listen_waits.clear()
         self._ban_waits.clear()
@@ -324,10 +363,8 @@ class WorkerProcess:
                 self._applied(message)
             case Ready():
                 self._ready.set()
-            case Listens():
-                _finish(self._listen_waits.pop(0))
-            case Refuses():
-                _finish(self._ban_waits.pop(0))
+            case Listens() | Refuses() | HasCut():
+                self._answered(message)
             case Log():
                 levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
                 fields = {"worker": self._number, **message.fields}
@@ -337,8 +374,37 @@ class WorkerProcess:
 
     def _take_report(self, report: Report) -> None:
         self.report = report
-        if report.ended:
-            self._surroundings.daemon.on_sessions(report.ended)
+        self._hear(report, report.journaled)
+
+    def _hear(self, report: Report, until: int) -> None:
+        """Pass on what is new about sessions, with those that ended from the journal."""
+        journal = self._journal
+        try:
+            ended = journal.read(until)
+        except (ValueError, msgspec.MsgspecError) as error:
+            # Only a defect of ours, or of the memory, could do that: go on behind it.
+            self._surroundings.daemon.log.log(40, "a journal of sessions is damaged", error=str(error))
+            ended = []
+            journal.read_to = until
+        self._surroundings.daemon.sessions.hear(self._number, report, ended, journal)
+
+    def _write_off(self) -> None:
+        """The process is gone: its last sessions are in the journal, and what was live is closed."""
+        self._hear(_NOTHING, self._journal.written)
+        recorder = Recorder(self._journal)
+        now = time.time()
+        for session in self._surroundings.daemon.sessions.orphans(self._number):
+            session.end("closed", "worker_died", now)
+            recorder.record(session)
+        self._hear(_NOTHING, recorder.settle())
+
+    def _answered(self, message: Listens | Refuses | HasCut) -> None:
+        if isinstance(message, HasCut):
+            wait = self._cut_waits.pop(message.number, None)
+            if wait is not None and not wait.done():
+                wait.set_result(message.sessions)
+        else:
+            _finish((self._listen_waits if isinstance(message, Listens) else self._ban_waits).pop(0))
 
     def _applied(self, message: Applied | RulesApplied) -> None:
         if isinstance(message, RulesApplied) and message.problem:

@@ -9,13 +9,14 @@ import structlog
 
 from vpn.domain.address import Endpoint
 from vpn.domain.session import Session
+from vpn.services.live_sessions import News
 
 
-def log_sessions(sessions: list[Session]) -> None:
+def log_sessions(news: News) -> None:
     """Write what an operator wants to know: refusals at level info and up, the rest at debug."""
     log = structlog.get_logger("sessions")
     every = log.is_enabled_for(logging.DEBUG)
-    for session in sessions:
+    for session, _, _ in news.ended:
         if session.status == "rejected_by_acl":
             log.info("destination refused", reason=session.reason, **_ends(session))
         elif session.reason == "authentication_failed":

@@ -10,6 +10,7 @@ from vpn.domain.address import Endpoint
 from vpn.settings.bans import BansSettings
 from vpn.settings.policy import PolicySettings
 from vpn.settings.proxy import ProxySettings
+from vpn.settings.sessions import SessionSettings
 from vpn.settings.shaping import ShapingSettings
 from vpn.settings.values import AbsolutePath, Listen, Section
 
@@ -54,6 +55,7 @@ class Settings(Section):
     policy: PolicySettings = PolicySettings()
     bans: BansSettings = BansSettings()
     shaping: ShapingSettings = ShapingSettings()
+    sessions: SessionSettings = SessionSettings()
     api: APISettings = APISettings()
     database: DatabaseSettings = DatabaseSettings()
     process: ProcessSettings = ProcessSettings()

@@ -9,6 +9,7 @@ from pathlib import Path
 CONFIG_SUFFIXES = (".yaml", ".yml", ".toml", ".json")
 SOCKET = "api.sock"
 METER = "meter"
+JOURNALS = "sessions"
 TOKEN = "api-token"  # noqa: S105 -- the name of a file
 KEY = "key"
 DATABASE = "vpn.db"

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -182,4 +183,43 @@ policies = Table(
     Column("comment", String(500), nullable=False),
     Column("policy", Document(Policy), nullable=False),
     Column("digest", String(64), nullable=False),
+)
+
+# One row for each session; `id` is in the order of time (vpn.domain.session). Times are seconds since the epoch.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("inbound", String(64), nullable=False),
+    Column("engine", String(16), nullable=False),
+    Column("protocol", String(16), nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("source_host", String(64), nullable=False),
+    Column("source_port", Integer, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("address_key", LargeBinary),  # the address in 4 or 16 bytes
+    Column("status", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("rule", String(255), nullable=False),
+    Column("upstream", String(64), nullable=False),
+    Column("server_name", String(255), nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double, nullable=False),
+    Column("duration", Double, nullable=False),
+    Column("connect_time", Double, nullable=False),
+    Column("first_byte_time", Double, nullable=False),
+    Column("bytes_sent", BigInteger, nullable=False),
+    Column("bytes_received", BigInteger, nullable=False),
+    Column("packets_sent", BigInteger, nullable=False),
+    Column("packets_received", BigInteger, nullable=False),
+)
+
+# How far each journal of sessions has been stored, so that none is stored twice.
+journals = Table(
+    "journals",
+    metadata,
+    Column("journal", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
 )

@@ -1,0 +1,197 @@
+"""The sessions that ended, from a worker to the daemon, in a file that both have in memory.
+
+    header    what this file is, how far it is written, and how far it has been taken
+    ring      records: four bytes of length, and a session as msgpack
+
+The worker alone writes the ring and says how far (`WRITTEN`); the daemon says what is safe elsewhere (`TAKEN`),
+and may be overwritten. Both count bytes since the file was made. The file's pages outlive every process: what a
+worker that was killed had written is read by the daemon, and what a daemon that was killed had not yet stored is
+stored by the next one.
+
+Where the daemon hangs the ring fills up; then sessions wait in the worker, and beyond `MOST_WAITING` they are
+counted as lost.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from vpn.domain.session import Session
+
+CAPACITY = 4 * 1024 * 1024
+"""Bytes of a ring: some twenty thousand sessions."""
+MOST_WAITING = 20_000
+"""Sessions that wait in a worker while the ring is full."""
+_CELL = 8
+_PAGE = 4096
+_MAGIC = 0x76706E2D6A726E31
+MAGIC, GENERATION, RING, WRITTEN, TAKEN, LOST = range(6)
+_LENGTH = 4  # bytes
+_SKIP = (1 << 32) - 1  # in place of a length: the next record is at the beginning of the ring
+_REWIND = 256 * 1024  # bytes; who is further than that in an empty ring begins anew, so that few pages are in use
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Session).decode
+
+
+def prepare(fd: int, capacity: int = CAPACITY) -> None:
+    """Make an empty file into a journal of a generation of its own.
+
+    Raises:
+        OSError: there is no space for it.
+    """
+    # With all its blocks: a page that cannot be written later would kill the worker.
+    os.posix_fallocate(fd, 0, _PAGE + capacity)
+    journal = Journal(fd)
+    journal.cells[GENERATION] = secrets.randbits(62) + 1
+    journal.cells[RING] = capacity
+    journal.cells[MAGIC] = _MAGIC  # last: now it is one
+    journal.close()
+
+
+class Journal:
+    """The file, as one process sees it.
+
+    Args:
+        fd: the file; it stays open and the caller's.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._memory = mmap.mmap(fd, 0)
+        whole = memoryview(self._memory)
+        self.cells = whole[:_PAGE].cast("q")
+        self.ring = whole[_PAGE:]
+        self.read_to = self.cells[TAKEN]
+        """How far this process has read."""
+
+    def check(self) -> None:
+        """See whether this was prepared, and not cut off.
+
+        Raises:
+            ValueError: it was not.
+        """
+        cells = self.cells
+        used = cells[WRITTEN] - cells[TAKEN]
+        if cells[MAGIC] != _MAGIC or cells[RING] != len(self.ring) or not 0 <= used <= len(self.ring):
+            raise ValueError("no journal")
+
+    @property
+    def generation(self) -> int:
+        """A number that no other journal has."""
+        return self.cells[GENERATION]
+
+    @property
+    def written(self) -> int:
+        """How far it is written."""
+        return self.cells[WRITTEN]
+
+    @property
+    def taken(self) -> int:
+        """How far what was written is safe elsewhere."""
+        return self.cells[TAKEN]
+
+    def take(self, position: int) -> None:
+        """What was written before this position is safe elsewhere, and may be overwritten."""
+        self.cells[TAKEN] = position
+
+    @property
+    def lost(self) -> int:
+        """Sessions for which there was no room anywhere."""
+        return self.cells[LOST]
+
+    def read(self, until: int) -> list[Session]:
+        """The sessions from where the last reading ended up to this position, which `written` has reached.
+
+        Raises:
+            ValueError: they are damaged; `read_to` is behind the last one that was not.
+        """
+        sessions = []
+        ring, size = self.ring, len(self.ring)
+        position = self.read_to
+        while position < until:
+            start = position % size
+            length = int.from_bytes(ring[start : start + _LENGTH], "little") if start + _LENGTH <= size else _SKIP
+            if length == _SKIP:
+                position += size - start
+                continue
+            end = start + _LENGTH + length
+            if end > size or position + _LENGTH + length > until:
+                raise ValueError("a record is damaged")
+            sessions.append(_decode(ring[start + _LENGTH : end]))
+            position += _LENGTH + length
+            self.read_to = position
+        self.read_to = position
+        return sessions
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.cells.release()
+        self.ring.release()
+        self._memory.close()
+
+
+class Recorder:
+    """Writes sessions into a journal, as its only writer.
+
+    Args:
+        hurry: called once when much has been written since the last `settle`.
+    """
+
+    __slots__ = ("_alarm", "_cells", "_hurry", "_ring", "_room", "_size", "_taken", "_waiting", "_written")
+
+    def __init__(self, journal: Journal, hurry: Callable[[], None] | None = None) -> None:
+        self._cells = journal.cells
+        self._ring = journal.ring
+        self._size = len(journal.ring)
+        self._written = journal.written
+        self._taken = journal.taken
+        self._alarm = self._written + self._size // 4
+        self._hurry = hurry
+        self._waiting: deque[bytes] = deque()
+
+    def record(self, session: Session) -> None:
+        """Write a session, now or as soon as there is room."""
+        body = _encode(session)
+        data = len(body).to_bytes(_LENGTH, "little") + body
+        if self._waiting or not self._write(data):
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting.append(data)
+            else:
+                self._cells[LOST] += 1
+        if self._written > self._alarm and self._hurry is not None:
+            self._alarm = self._written + self._size
+            self._hurry()
+
+    def settle(self) -> int:
+        """Write what waits, as far as there is room; returns how far the journal is written."""
+        while self._waiting and self._write(self._waiting[0]):
+            self._waiting.popleft()
+        self._alarm = self._written + self._size // 4
+        return self._written
+
+    def _write(self, data: bytes) -> bool:
+        size = self._size
+        position = self._written
+        start = position % size
+        if start + len(data) > size or (start > _REWIND and self._cells[TAKEN] == position):
+            if self._free(position) < size - start:
+                return False
+            if start + _LENGTH <= size:
+                self._ring[start : start + _LENGTH] = _SKIP.to_bytes(_LENGTH, "little")
+            position += size - start
+            start = 0
+        if position + len(data) - self._taken > size and self._free(position) < len(data):
+            return False
+        self._ring[start : start + len(data)] = data
+        self._written = position + len(data)
+        self._cells[WRITTEN] = self._written  # last: whoever is killed before has not written it
+        return True
+
+    def _free(self, position: int) -> int:
+        self._taken = self._cells[TAKEN]
+        return self._size - (position - self._taken)
