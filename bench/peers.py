@@ -107,9 +107,9 @@ def _rules(count: int) -> Iterator[dict[str, object]]:
     yield {"action": "allow", "destinations": ["127.0.0.0/8"]}
 
 
-def _vpn(workers: int) -> Callable[[Site], Command]:
+def _vpn(workers: int, **settings: str) -> Callable[[Site], Command]:
     def command(site: Site) -> Command:
-        env = {**_vpn_env(site), "VPN_PROXY__WORKERS": str(workers)}
+        env = {**_vpn_env(site), "VPN_PROXY__WORKERS": str(workers), **settings}
         if not site.tls:
             return Command([VPN, "serve"], {**env, "VPN_PROXY__LISTEN": f"{HOST}:{site.port}"})
         inbound = {
@@ -192,6 +192,7 @@ def _three_proxy(site: Site) -> Command:
 
 
 OUR_VERSION = (VPN, "version")
+UNOBSERVED = {"VPN_SESSIONS__ENABLED": "false", "VPN_METRICS__ENABLED": "false"}
 RULES = f"{THOUSAND} rules, limits and a quota"
 NO_PROXY = Peer("no proxy", "", frozenset({"socks5", "udp"}), _nothing, note="the ceiling of this load here")
 
@@ -202,6 +203,16 @@ PEERS = (
     Peer("vpn 1 worker", VPN, EVERYTHING, _vpn(1), OUR_VERSION, RULES, prepare=_add_limited_user, ours=True),
     Peer("vpn 2 workers", VPN, EVERYTHING, _vpn(2), OUR_VERSION, RULES, prepare=_add_limited_user, ours=True),
     Peer("vpn 2 workers, free", VPN, EVERYTHING, _vpn(2), OUR_VERSION, "no rules, no limits", _add_user, ours=True),
+    Peer(
+        "vpn 2 workers, unobserved",
+        VPN,
+        EVERYTHING,
+        _vpn(2, **UNOBSERVED),
+        OUR_VERSION,
+        f"{RULES}; neither sessions nor metrics",
+        prepare=_add_limited_user,
+        ours=True,
+    ),
     Peer("microsocks", "microsocks", frozenset({"socks5"}), _microsocks, DEBIAN_MICROSOCKS, "a thread per connection"),
     Peer(
         "Dante",
