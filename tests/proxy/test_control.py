@@ -26,6 +26,7 @@ TO_WORKER = [
     control.Verdict(1, True, 2**62),
     control.Bans(["192.0.2.1", "2001:db8::/64"], {"alice": ["192.0.2.2"], "bob": []}),
     control.Cut(1, "terminated", [2], "alice", "*.example.com"),
+    control.Tracing(0.25),
     control.Drain(1.5),
 ]
 TO_DAEMON = [

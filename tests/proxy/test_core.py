@@ -82,10 +82,15 @@ def test_of_a_live_session_only_what_is_new_is_reported(core):
     assert (first.live, first.moved) == ([session], [])
     still = core.report()
     assert (still.live, still.moved, still.active) == ([], [], 1)
-    session.bytes_sent, session.bytes_received = 7, 8
-    assert core.report().moved == [Moved(session.id, 7, 8, 0, 0)]
+    session.bytes_sent = 7
+    assert core.report().moved == [Moved(session.id, 7, 0, 0, 0)]
     session.host, session.bytes_sent = "a.test", 9
     assert core.report().live == [session]
+    session.bytes_received = 8
+    answered = core.report()  # whole, since the destination has answered: how soon it did is known now
+    assert (answered.live, answered.moved) == ([session], [])
+    session.bytes_sent, session.bytes_received = 10, 11
+    assert core.report().moved == [Moved(session.id, 10, 11, 0, 0)]
 
 
 def test_who_has_not_asked_for_anything_is_no_session(core):

@@ -21,6 +21,8 @@ class Phase(NamedTuple):
     """A step of a session on its way, of sessions that are traced."""
 
     name: str
+    """What was over then: ``accepted``, ``secured`` (TLS), ``handshake`` (its protocol is known), ``authenticated``,
+    ``ruled``, ``resolved``, ``connected``, ``first_byte``, ``ended``; in this order, without those that were not."""
     at: float
     """Seconds since the epoch at which it was over."""
 
@@ -60,14 +62,22 @@ class Session(msgspec.Struct, gc=False, array_like=True):
     rule: str = ""
     """Which rule decided, e.g. ``groups.staff.rules.0``, or ``default``; empty: none was asked."""
     server_name: str = ""
-    """The name that the client's TLS asks its server for (SNI), where that was seen."""
+    """The name that the client's TLS asks for (SNI): inside the tunnel, else of an inbound in TLS; empty: none was
+    seen."""
     connect_time: float = 0.0
-    """Seconds from the request until the destination was reached; 0.0: it was not, or nothing was connected."""
+    """Seconds from the request until the destination was reached (BIND: until the peer came); 0.0: it was not, or
+    nothing was connected."""
     first_byte_time: float = 0.0
-    """Seconds from then until the destination's first byte; 0.0: there was none."""
+    """Seconds from then until the destination's first byte, of UDP from the first datagram until the first answer;
+    0.0: there was none."""
     phases: list[Phase] | None = None
     """Of sessions that are traced (OpenTelemetry): the steps up to now."""
     engine: str = "embedded"
+
+    def mark(self, step: str, now: float) -> None:
+        """A step is over, of a session that is traced; `now` in seconds since the epoch."""
+        if self.phases is not None:
+            self.phases.append(Phase(step, now))
 
     def end(self, status: Status, reason: str, now: float) -> None:
         """It is over; `now` in seconds since the epoch."""

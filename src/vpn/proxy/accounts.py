@@ -245,7 +245,7 @@ class Accounts:
 
     def __init__(self, meter: Meter, worker: int, lanes: Lanes) -> None:
         self._meter = meter
-        self._lanes = lanes
+        self.lanes = lanes
         self._worker = worker
         self._fence = threading.Lock()  # taking it, though nobody else wants it, is a full memory barrier
         self._accounts: dict[str, Account] = {}
@@ -257,7 +257,7 @@ class Accounts:
         if account is None:
             user = find(key)
             slot = user.slot if user is not None else 0
-            account = self._accounts[key] = Account(self._meter, self._worker, key, slot, self._fence, self._lanes)
+            account = self._accounts[key] = Account(self._meter, self._worker, key, slot, self._fence, self.lanes)
             account.amend(user)
         return account
 

@@ -31,10 +31,22 @@ def _judge(core: Core, client: Client, session: Session) -> tuple[str, Guard]:
     """What the rules say."""
     if core.policy.allows_all:
         session.rule = DEFAULT
+        core.counters.allowed_by_default += 1
         return "", core.guard
     request = request_for(session.host, session.port, udp=False, source=client.address, now=session.started)
     decision = core.pool(session.user).foresee(request)
     if decision is None:
         return "", Judge(core, request, session)
     session.rule = decision.name
-    return "" if decision.allowed else decision.reason, core.guard
+    if not decision.allowed:
+        return decision.reason, core.guard
+    note_allowed(core, session)
+    return "", core.guard
+
+
+def note_allowed(core: Core, session: Session) -> None:
+    """Count a request that the rules allowed."""
+    if session.rule == DEFAULT:
+        core.counters.allowed_by_default += 1
+    else:
+        core.counters.allowed_by_rule += 1

@@ -17,7 +17,7 @@ from typing import Any
 
 from vpn.domain.address import Endpoint
 from vpn.domain.errors import Invalid
-from vpn.domain.session import Session
+from vpn.domain.session import Session, Status
 from vpn.protocols import proxy_protocol
 from vpn.protocols.errors import ProtocolError
 from vpn.protocols.reader import Reader
@@ -26,6 +26,7 @@ from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.handshake import Handshake
 from vpn.proxy.poller import EDGE, HANGUP, READ
+from vpn.proxy.sniffing import look
 from vpn.proxy.stream import DONTWAIT
 from vpn.proxy.tls import Certificates, TLSStream
 
@@ -63,15 +64,17 @@ class _Phase:
 
     def cut(self, reason: str) -> None:
         """The client may not go on."""
-        self._close(reason)
+        self._close(reason, "closed")
 
     def _on_event(self, mask: int) -> None:
         raise NotImplementedError
 
-    def _close(self, reason: str) -> None:
+    def _close(self, reason: str, status: Status = "failed") -> None:
         session = self.session
         if not session.ended:
-            session.end("failed", reason, time.time())
+            if status == "failed":
+                self._core.counters.note_error(reason)
+            session.end(status, reason, time.time())
             self._core.poller.close(self._sock)
             self._core.end(self)
 
@@ -125,6 +128,7 @@ class Securing(_Phase):
         self._certificates = certificates
         self._stream = TLSStream(core.poller, sock, certificates.context, early)
         self._begun = False
+        self._hello: bytes | None = early
         self._busy = False
         self._unread = True  # what is behind a header may be told already
         core.poller.soon(self._go_on)
@@ -139,9 +143,12 @@ class Securing(_Phase):
     def _go_on(self) -> None:
         while self._unread and not self._busy and not self.session.ended:
             try:
-                if not self._stream.receive():
+                data = self._stream.receive()
+                if not data:
                     self._close("client_closed")
                     return
+                if self._hello is not None:
+                    self._hello = look(self.session, self._hello, data)
             except BlockingIOError:
                 self._unread = False
             except OSError:
@@ -179,11 +186,15 @@ class Securing(_Phase):
         if error is None:
             self._finish()
         elif not isinstance(error, ssl.SSLWantReadError):
+            self._core.counters.tls_failed += 1
             self._core.log_rarely("TLS handshake failed", inbound=self.session.inbound, reason=_reason(error))
             self._close("tls_handshake_failed")
 
     def _finish(self) -> None:
         entry, session = self.client.entry, self.session
+        self._core.counters.tls_accepted += 1
+        if session.phases is not None:
+            session.mark("secured", time.time())
         self._unread = False
         user = entry.admitted(session.source_host)
         tls = entry.inbound.tls

@@ -48,6 +48,7 @@ class Association:
     """
 
     __slots__ = (
+        "_asked",
         "_client",
         "_control",
         "_core",
@@ -81,6 +82,7 @@ class Association:
         self._headers: dict[Address, bytes] = {}  # of answers, by whom they may come from
         self._requests: dict[Address, Request] = {}  # by which these were written to
         self._waiting = 0
+        self._asked = 0.0  # when the first datagram went out
         self.deadline = core.poller.now + client.entry.timeouts.udp
         self._relay = _socket(socket.AF_INET6 if ":" in local else socket.AF_INET)
         try:
@@ -324,11 +326,21 @@ class Association:
                 self._relay.sendto(view[start : _HEADROOM + count], client)
             except OSError:
                 continue
+            if not session.packets_received:
+                self._note_answer()
             session.bytes_received += count
             session.packets_received += 1
             lane.count(count)
 
+    def _note_answer(self) -> None:
+        """The first one has come."""
+        self.session.first_byte_time = time.monotonic() - self._asked
+        if self.session.phases is not None:
+            self.session.mark("first_byte", time.time())
+
     def _sent(self, count: int) -> None:
+        if not self._asked:
+            self._asked = time.monotonic()
         self.session.bytes_sent += count
         self.session.packets_sent += 1
         self.client.account.up.count(count)

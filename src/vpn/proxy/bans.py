@@ -8,6 +8,7 @@ from vpn.domain.bans import lies_in, source_subject
 from vpn.domain.network import Network, parse_networks
 from vpn.domain.user import canonical
 from vpn.proxy import control
+from vpn.proxy.counters import WorkerCounters
 from vpn.proxy.poller import Poller
 
 GATHER = 0.1  # seconds that attempts are gathered for before they are told
@@ -21,9 +22,13 @@ class Bans:
 
     Args:
         tell: sends a message to the daemon.
+        counters: count who is turned away; None: nobody does.
     """
 
-    def __init__(self, poller: Poller, tell: Callable[[control.Attempts], None]) -> None:
+    def __init__(
+        self, poller: Poller, tell: Callable[[control.Attempts], None], counters: WorkerCounters | None = None
+    ) -> None:
+        self._counters = counters or WorkerCounters()
         self._poller = poller
         self._tell = tell
         self._sources: frozenset[str] = frozenset()
@@ -42,14 +47,19 @@ class Bans:
 
     def source_banned(self, host: str) -> bool:
         """Whether a client from this address is turned away."""
-        return bool(self._sources) and source_subject(host) in self._sources
+        banned = bool(self._sources) and source_subject(host) in self._sources
+        if banned:
+            self._counters.sources_banned += 1
+        return banned
 
     def user_banned(self, name: str, host: str) -> bool:
         """Whether this user is turned away, coming from this address."""
         if not self._users:
             return False
         exempt = self._users.get(canonical(name))
-        return exempt is not None and source_subject(host) not in exempt and not lies_in(self._trusted, host)
+        banned = exempt is not None and source_subject(host) not in exempt and not lies_in(self._trusted, host)
+        self._counters.users_banned += banned
+        return banned
 
     def tried(self, name: str, host: str, accepted: bool) -> None:
         """A password was judged here, without the daemon."""

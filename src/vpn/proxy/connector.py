@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Callable
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vpn.domain.address import pack, unpack
+from vpn.domain.session import Session
 from vpn.protocols.events import Refusal
 from vpn.proxy.judge import Guard
 from vpn.proxy.poller import EDGE, HANGUP, READ, WRITE, Timer
@@ -75,11 +77,21 @@ class Connector:
 
     Args:
         guard: says which addresses are forbidden.
+        session: told when the name is resolved, if it is traced; None: there is none.
     """
 
-    __slots__ = ("_attempts", "_core", "_done", "_failure", "_guard", "_host", "_port", "_todo", "_wake")
+    __slots__ = ("_attempts", "_core", "_done", "_failure", "_guard", "_host", "_port", "_session", "_todo", "_wake")
 
-    def __init__(self, core: Core, host: str, port: int, done: Callable[[Outcome], None], guard: Guard) -> None:
+    def __init__(
+        self,
+        core: Core,
+        host: str,
+        port: int,
+        done: Callable[[Outcome], None],
+        guard: Guard,
+        session: Session | None = None,
+    ) -> None:
+        self._session = session
         self._guard = guard
         self._core = core
         self._host = host
@@ -111,6 +123,8 @@ class Connector:
         if not addresses:
             self._finish(Unreached(Refusal.NAME_NOT_FOUND, ""))
             return
+        if self._session is not None and self._session.phases is not None:
+            self._session.mark("resolved", time.time())
         why = [self._guard.forbids(address) for address in addresses]
         addresses = [address for address, kind in zip(addresses, why, strict=True) if not kind]
         if not addresses:

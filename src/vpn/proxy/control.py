@@ -13,6 +13,7 @@ from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
 from vpn.domain.policy import ALLOW_ALL, Policy
 from vpn.domain.session import Session
+from vpn.proxy.counters import WorkerCounters, WorkerGauges
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -115,6 +116,12 @@ class Bans(Message, frozen=True):
     """By names as they are compared: the sources from which each may come all the same."""
     trusted: list[str] = []
     """Networks from which every user may."""
+
+
+class Tracing(Message, frozen=True):
+    """Note the steps (`Session.phases`) of so many of the sessions that begin from now on: 0.0 none, 1.0 all."""
+
+    ratio: float = 0.0
 
 
 class Cut(Message, frozen=True):
@@ -242,6 +249,8 @@ class Report(Message, frozen=True):
     moved: list[Moved] = []
     """Of the other live sessions, those that have moved something."""
     upstreams: list[UpstreamReport] = []
+    counters: WorkerCounters = msgspec.field(default_factory=WorkerCounters)
+    gauges: WorkerGauges = WorkerGauges()
 
 
 class Log(Message, frozen=True):
@@ -252,5 +261,5 @@ class Log(Message, frozen=True):
     fields: dict[str, Any]
 
 
-ToWorker = Snapshot | Rules | Listen | Verdict | Bans | Cut | Drain
+ToWorker = Snapshot | Rules | Listen | Verdict | Bans | Tracing | Cut | Drain
 ToDaemon = Ready | Listens | Refuses | Applied | RulesApplied | Verify | Attempts | HasCut | Hungry | Report | Log

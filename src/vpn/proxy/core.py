@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import secrets
 import time
 from collections.abc import Callable
@@ -10,13 +11,14 @@ from typing import Any, Protocol
 
 from vpn.domain.acl import CompiledPolicy, Pool
 from vpn.domain.policy import ALLOW_ALL, groups_of
-from vpn.domain.session import Session, SessionIds
+from vpn.domain.session import Phase, Session, SessionIds
 from vpn.domain.user import canonical
 from vpn.proxy.accounts import Account, Accounts
 from vpn.proxy.background import Background
 from vpn.proxy.bans import Bans
 from vpn.proxy.client import Client
-from vpn.proxy.control import Attempts, Log, Moved, Report, Snapshot, Verify
+from vpn.proxy.control import Attempts, Log, Report, Snapshot, Verify
+from vpn.proxy.counters import WorkerCounters, copied
 from vpn.proxy.credentials import Credentials
 from vpn.proxy.entry import Entry
 from vpn.proxy.journal import Recorder
@@ -24,6 +26,7 @@ from vpn.proxy.judge import Guard
 from vpn.proxy.outgoing import Outgoing
 from vpn.proxy.pipes import Pipes
 from vpn.proxy.poller import Poller, Timer
+from vpn.proxy.reporting import Told, gauges
 from vpn.proxy.resolver import Resolver
 from vpn.proxy.revision import revise
 from vpn.proxy.rules import Rules
@@ -78,9 +81,10 @@ class Core:
         number: int = 0,
     ) -> None:
         self.poller = poller
-        self.resolver = Resolver(poller)
-        self.bans = Bans(poller, send)
-        self.credentials = Credentials(send, self.bans.tried)
+        self.counters = WorkerCounters()
+        self.resolver = Resolver(poller, self.counters)
+        self.bans = Bans(poller, send, self.counters)
+        self.credentials = Credentials(send, self.bans.tried, self.counters)
         self.accounts = accounts
         self.nobody = accounts.of("", self.credentials.user)
         """Who a client is before it has said so."""
@@ -97,9 +101,11 @@ class Core:
         self.view = memoryview(self.buffer)
         self.rules = Rules(self.background, self.set_policy)
         self._send = send
+        self.recorder = recorder
         self._record = recorder.record
-        self._settle = recorder.settle
-        self._told: dict[int, tuple[int, str, str, str, str]] = {}
+        self._told = Told()
+        self.trace_ratio = 0.0
+        """How many of the sessions are traced (`trace`): 0.0 none, 1.0 all."""
         self._quiet_until: dict[str, float] = {}
         self._count = 0
         self._peak = 0
@@ -122,6 +128,11 @@ class Core:
         """An identifier that no other session has; `now` in seconds since the epoch."""
         self._count += 1
         return self._ids.next(now)
+
+    def trace(self, session: Session) -> None:
+        """Note the steps of a session that begins, if it is one of those."""
+        if random.random() < self.trace_ratio:  # noqa: S311 -- not a secret
+            session.phases = [Phase("accepted", session.started)]
 
     def apply(self, snapshot: Snapshot) -> None:
         """Work from this snapshot from now on, and cut what it forbids."""
@@ -183,6 +194,7 @@ class Core:
     def cut_user(self, account: Account, reason: str) -> None:
         """Close all connections of a user."""
         for connection in [each for each in self.connections if each.client.account is account]:
+            self.counters.quota_cuts += reason == "over_quota"
             connection.cut(reason)
 
     def may_stay(self, user: str, entry: Entry) -> bool:
@@ -218,37 +230,29 @@ class Core:
         """A session is complete."""
         self._bytes_sent += session.bytes_sent
         self._bytes_received += session.bytes_received
+        if session.phases is not None:
+            session.mark("ended", session.ended)
         self._record(session)
 
     def report(self) -> Report:
         """The counters, and what is new about the sessions since the last call."""
-        told, self._told = self._told, {}
-        sent, received = self._bytes_sent, self._bytes_received
-        fresh: list[Session] = []
-        moved: list[Moved] = []
-        for connection in self.connections:
-            session = connection.session
-            if not session.id or session.ended:  # between two requests, or told in the journal in a moment
-                continue
-            out, back = session.bytes_sent, session.bytes_received
-            sent += out
-            received += back
-            state = (out + back, session.user, session.host, session.address, session.server_name)
-            before = told.get(session.id)
-            if before is None or before[1:] != state[1:]:
-                fresh.append(session)
-            elif before[0] != state[0]:
-                moved.append(Moved(session.id, out, back, session.packets_sent, session.packets_received))
-            self._told[session.id] = state
+        news = self._told.news(self.connections)
+        counters = self.counters
+        counters.loop_seconds = self.poller.busy
+        counters.shaping_waits = self.accounts.lanes.waits
+        counters.shaping_seconds = self.accounts.lanes.waited
+        counters.sessions_lost = self.recorder.lost
         return Report(
             opened=self._count,
-            active=len(self._told),
-            bytes_sent=sent,
-            bytes_received=received,
-            journaled=self._settle(),
-            live=fresh,
-            moved=moved,
+            active=news.active,
+            bytes_sent=self._bytes_sent + news.sent,
+            bytes_received=self._bytes_received + news.received,
+            journaled=self.recorder.settle(),
+            live=news.fresh,
+            moved=news.moved,
             upstreams=self.outgoing.report(),
+            counters=copied(counters),
+            gauges=gauges(self),
         )
 
     def abandon(self, reason: str) -> None:
@@ -260,7 +264,7 @@ class Core:
                 if not session.ended:
                     session.end("closed", reason, now)
                 self._record(session)
-        self._settle()
+        self.recorder.settle()
 
     def _sweep(self) -> None:
         self.poller.call_later(SWEEP, self._sweep)

@@ -14,6 +14,7 @@ from itertools import count
 from vpn.domain.remembered import Remembered
 from vpn.domain.user import canonical
 from vpn.proxy.control import DISABLED, SnapshotUser, Verdict, Verify
+from vpn.proxy.counters import WorkerCounters
 
 MOST_WAITING = 1024  # clients whose password is with the daemon; more are turned away
 
@@ -28,9 +29,11 @@ class Credentials:
     Args:
         ask: sends a message to the daemon.
         tried: told of passwords that are judged without asking.
+        counters: count the verdicts; None: nobody does.
     """
 
-    def __init__(self, ask: Callable[[Verify], None], tried: Tried) -> None:
+    def __init__(self, ask: Callable[[Verify], None], tried: Tried, counters: WorkerCounters | None = None) -> None:
+        self._counters = counters or WorkerCounters()
         self._ask = ask
         self._tried = tried
         self._users: dict[str, SnapshotUser] = {}
@@ -65,9 +68,14 @@ class Credentials:
             verdict = self._remembered.recall(name, password, user.credential, now)
             if verdict is not None:
                 self._tried(name, source, verdict)
-                return verdict and user.blocked != DISABLED
+                if verdict and user.blocked != DISABLED:
+                    self._counters.accepted_remembered += 1
+                    return True
+                self._counters.refused_remembered += 1
+                return False
         # A name that nobody bears is asked about as well: the time an answer takes tells no names.
         if len(self._waiting) >= MOST_WAITING:
+            self._counters.refused_unasked += 1
             return False
         number = next(self._numbers)
         self._waiting[number] = (name, password, answer)
@@ -82,7 +90,10 @@ class Credentials:
         name, password, answer = waiting
         user = self._users.get(canonical(name))
         if user is None or user.credential != verdict.credential:
-            answer(False)  # the user went, or got another password, while this one was being verified
-            return
-        self._remembered.remember(name, password, verdict.credential, verdict.accepted, now)
-        answer(verdict.accepted and user.blocked != DISABLED)
+            accepted = False  # the user went, or got another password, while this one was being verified
+        else:
+            self._remembered.remember(name, password, verdict.credential, verdict.accepted, now)
+            accepted = verdict.accepted and user.blocked != DISABLED
+        self._counters.accepted_asked += accepted
+        self._counters.refused_asked += not accepted
+        answer(accepted)

@@ -73,6 +73,7 @@ class Exchange:
         "_down",
         "_ending",
         "_patience",
+        "_reached",
         "_remote",
         "_request",
         "_then",
@@ -103,6 +104,7 @@ class Exchange:
         self._ending: Ending | None = None
         self._told = False  # whether the client has got any of the response
         self._patience = client.entry.timeouts.idle
+        self._reached = time.monotonic()
         self.deadline = core.poller.now + self._patience
         self._up = _Way(near, reached.stream, client.account.up, b"", request.head)
         self._down = _Way(reached.stream, near, client.account.down, reached.early, b"")
@@ -224,7 +226,12 @@ class Exchange:
                 self._count_down(len(data))
 
     def _count_down(self, count: int) -> None:
-        self.session.bytes_received += count
+        session = self.session
+        if not session.bytes_received and count:
+            session.first_byte_time = time.monotonic() - self._reached
+            if session.phases is not None:
+                session.mark("first_byte", time.time())
+        session.bytes_received += count
         self._down.lane.count(count)
 
     def _flush(self, way: _Way) -> bool:

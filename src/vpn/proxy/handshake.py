@@ -28,7 +28,7 @@ from vpn.protocols.events import (
     Refused,
     Send,
 )
-from vpn.proxy.admission import admit
+from vpn.proxy.admission import admit, note_allowed
 from vpn.proxy.association import Association
 from vpn.proxy.binder import Binder
 from vpn.proxy.client import Client
@@ -54,6 +54,7 @@ class Handshake(Intake):
     """
 
     __slots__ = (
+        "_clock",
         "_connect_to",
         "_guard",
         "_kept",
@@ -80,6 +81,7 @@ class Handshake(Intake):
         self._guard = core.guard
         self._ruling = core.ruling  # by which the guard was chosen
         self._connect_to: Connect | Forward | None = None
+        self._clock = 0.0  # when the client asked for the destination, and then when that was reached
 
     def expire(self) -> None:
         """The client was too slow, or the destination was."""
@@ -106,6 +108,8 @@ class Handshake(Intake):
             self.session.started = time.time()
             self.session.id = self._core.next_session_id(self.session.started)
             self.session.user = ""
+            if self._core.trace_ratio:
+                self._core.trace(self.session)
         speaker = self.client.entry.speakers.get(self._reader.peek()[0])
         if speaker is None or not (self._first or speaker.protocol == "http"):
             self._refuse(ProtocolError("unknown_protocol"))
@@ -115,6 +119,8 @@ class Handshake(Intake):
         self.session.protocol = speaker.protocol
         self.session.user = self._user
         self._parser = speaker.parse(self._reader, admitted=bool(self._user))
+        if self.session.phases is not None:
+            self.session.mark("handshake", time.time())
         return True
 
     def _advance(self, answer: Answer) -> None:
@@ -151,6 +157,8 @@ class Handshake(Intake):
         why, self._guard = admit(self._core, self.client, self.session, step)
         if why:
             return self._not_allowed(why)
+        if self.session.phases is not None:
+            self.session.mark("ruled", time.time())
         match step:
             case Associate():
                 return self._associate(step)
@@ -177,7 +185,7 @@ class Handshake(Intake):
             step.user, step.password, source, core.poller.now, partial(self._authenticated, step.user)
         )
         if verdict:
-            self.session.user = step.user
+            self._identified(step.user)
         self._waiting = verdict is None
         return verdict
 
@@ -186,8 +194,14 @@ class Handshake(Intake):
         if self.session.ended:
             return
         if accepted:
-            self.session.user = user
+            self._identified(user)
         self._go_on(accepted)
+
+    def _identified(self, user: str) -> None:
+        """The client is this user."""
+        self.session.user = user
+        if self.session.phases is not None:
+            self.session.mark("authenticated", time.time())
 
     def _go_on(self, answer: Answer) -> None:
         self._waiting = False
@@ -201,6 +215,7 @@ class Handshake(Intake):
 
     def _connect(self, step: Connect | Forward) -> None:
         self._connect_to = step
+        self._clock = time.monotonic()
         self._wait(self.client.entry.timeouts.connect)
         if self._kept is not None:
             kept, self._kept = self._kept, None
@@ -209,6 +224,7 @@ class Handshake(Intake):
                 reached = kept.take()
                 self.session.address = reached.address
                 self.session.upstream = kept.upstream
+                self._note_reached()
                 self._exchange(step, reached, kept=True)
                 return
             kept.close()
@@ -234,7 +250,7 @@ class Handshake(Intake):
             self._core.poller.close(outcome.stream)
             return
         self._core.connections.discard(self)
-        relay = Relay(self._core, self.session, self.client, self._stream, outcome.stream)
+        relay = Relay(self._core, self.session, self.client, self._stream, outcome.stream, self._clock)
         relay.start(self._reader.rest(), client_unread=self._unread, remote_unread=outcome.unread, late=outcome.early)
 
     def _exchange(self, request: Forward, outcome: Reached, *, kept: bool) -> None:
@@ -254,11 +270,13 @@ class Handshake(Intake):
         """An HTTP request was answered, and the connection is kept: there may be another."""
         before = self.session
         session = Session(0, before.inbound, before.source_host, before.source_port, time.time())
+        session.server_name = before.server_name  # of the inbound's TLS
         session.user = before.user  # whose connection it is until the next request says so
         client = (self._core, self._stream, session, self.client, self._user)
         Handshake(*client, kept, first=False).take_over(early)
 
     def _bind(self, step: Bind) -> None:
+        self._clock = time.monotonic()
         self._wait(self.client.entry.timeouts.bind)
         local = self._stream.getsockname()[0]
         reports = (self._advance, self._accepted, self._unreached)
@@ -280,11 +298,22 @@ class Handshake(Intake):
         """Whether the rules have not changed meanwhile, or allow the address, which was not judged by these."""
         self._pending = None
         self.session.address = outcome.address
+        if self._guard.looks_at_addresses:
+            note_allowed(self._core, self.session)
         if self._ruling is self._core.ruling or may_go_on(self._core, self):
+            self._note_reached()
             return True
         self._core.poller.close(outcome.stream)
         self._go_on(self._not_allowed("policy_changed"))
         return False
+
+    def _note_reached(self) -> None:
+        """The destination is reached, or there is a connection to it already."""
+        now = time.monotonic()
+        self.session.connect_time = now - self._clock
+        self._clock = now
+        if self.session.phases is not None:
+            self.session.mark("connected", time.time())
 
     def _associate(self, step: Associate) -> Bound | Refused:
         """Make the association; it begins when the client has been told."""
@@ -299,6 +328,7 @@ class Handshake(Intake):
         return association.address()
 
     def _not_allowed(self, why: str) -> Refused:
+        self._core.counters.note_blocked(why)
         self.session.status = "rejected_by_acl"
         self.session.reason = why
         return Refused(Refusal.NOT_ALLOWED)
@@ -317,6 +347,7 @@ class Handshake(Intake):
         if self.session.status == "active":
             self.session.status = "failed"
             self.session.reason = self.session.reason or error.reason
+            self._core.counters.note_error(self.session.reason)
         if not error.reply:
             self._close(self.session.status, self.session.reason)
             return
@@ -340,6 +371,8 @@ class Handshake(Intake):
         if self._pending is not None:
             self._pending.cancel()
         idle = not self.session.id
+        if status == "failed" and self.session.status == "active" and not idle:
+            self._core.counters.note_error(reason)
         self._drop_kept()
         self.session.end(status, reason, time.time())
         self._core.poller.close(self._stream)

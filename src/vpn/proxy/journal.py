@@ -142,7 +142,18 @@ class Recorder:
         hurry: called once when much has been written since the last `settle`.
     """
 
-    __slots__ = ("_alarm", "_cells", "_hurry", "_ring", "_room", "_size", "_taken", "_waiting", "_written")
+    __slots__ = (
+        "_alarm",
+        "_cells",
+        "_hurry",
+        "_lost_before",
+        "_ring",
+        "_room",
+        "_size",
+        "_taken",
+        "_waiting",
+        "_written",
+    )
 
     def __init__(self, journal: Journal, hurry: Callable[[], None] | None = None) -> None:
         self._cells = journal.cells
@@ -153,6 +164,17 @@ class Recorder:
         self._alarm = self._written + self._size // 4
         self._hurry = hurry
         self._waiting: deque[bytes] = deque()
+        self._lost_before = journal.lost
+
+    @property
+    def waiting(self) -> int:
+        """Sessions for which there is no room yet."""
+        return len(self._waiting)
+
+    @property
+    def lost(self) -> int:
+        """Sessions for which there was no room anywhere, since this began to write."""
+        return self._cells[LOST] - self._lost_before
 
     def record(self, session: Session) -> None:
         """Write a session, now or as soon as there is room."""

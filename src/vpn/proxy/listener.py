@@ -109,9 +109,12 @@ class Listener:
         core, entry = self._core, self.entry
         now = time.time()
         session = Session(core.next_session_id(now), self._name, host, port, now)
+        if core.trace_ratio:
+            core.trace(session)
         # Behind a load balancer it is not yet known who comes: `Arrivals` asks when it is.
         banned = self._arrivals is None and core.bans.source_banned(host)
         if banned or not entry.take_place():
+            core.counters.over_capacity += not banned
             session.end("failed", "source_banned" if banned else "too_many_connections", session.started)
             core.book(session)
             sock.close()
@@ -128,6 +131,7 @@ class Listener:
 
     def _pause(self, error: OSError) -> None:
         """Out of descriptors: say so once, and try again when some may have been closed."""
+        self._core.counters.accept_pauses += 1
         if not self._exhausted:
             self._exhausted = True
             self._core.log("error", "not accepting", inbound=self._name, reason=error.strerror)

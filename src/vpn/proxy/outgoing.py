@@ -77,7 +77,7 @@ class Outgoing:
     ) -> Connector | Trial:
         """Begin to connect; `done` is called once, perhaps before this returns, unless it is cancelled."""
         if not self._routes:
-            connector = Connector(self.core, host, port, done, guard)
+            connector = Connector(self.core, host, port, done, guard, session)
             connector.start()
             return connector
         trial = Trial(self, host, port, session, done, guard)
@@ -202,9 +202,10 @@ class Trial:
             self._finished(Unreached(Refusal.FAILED, "upstream_removed"))
             return
         if way is None:
-            pending = Connector(self._outgoing.core, self._host, self._port, self._finished, self._guard)
+            core = self._outgoing.core
+            pending = Connector(core, self._host, self._port, self._finished, self._guard, self._session)
         else:
-            pending = Dial(way, self._host, self._port, self._finished, self._guard)
+            pending = Dial(way, self._host, self._port, self._finished, self._guard, self._session)
         self._pending = pending
         pending.start()
 

@@ -37,6 +37,16 @@ class Pipes:
         self._free: list[Pipe] = []
         self._made = 0
 
+    @property
+    def made(self) -> int:
+        """Pipes that there are."""
+        return self._made
+
+    @property
+    def in_use(self) -> int:
+        """Pipes that a flow has."""
+        return self._made - len(self._free)
+
     def take(self) -> Pipe | None:
         """An empty pipe, if there is one to be had."""
         if self._free:

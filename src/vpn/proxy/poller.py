@@ -73,6 +73,9 @@ class Poller:
         self._report_error = report_error
         self.now = time.monotonic()
         """The monotonic clock as it was when the present batch of events began, in seconds."""
+        self.busy = 0.0
+        """Seconds that batches took in all."""
+        self._longest = 0.0
 
     def register(self, fd: int, handler: Handler, events: int) -> None:
         """Call `handler` with the mask of events on `fd`."""
@@ -108,6 +111,16 @@ class Poller:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 
+    def take_longest(self) -> float:
+        """Seconds that the longest batch took since this was asked last."""
+        longest, self._longest = self._longest, 0.0
+        return longest
+
+    @property
+    def watched(self) -> int:
+        """How many descriptors are watched."""
+        return len(self._handlers)
+
     def tidy(self) -> None:
         """Let go of the room that many descriptors needed."""
         self._handlers = dict(self._handlers)
@@ -115,6 +128,7 @@ class Poller:
     def run(self) -> None:
         """Handle events until `stop`."""
         self._running = True
+        self.now = time.monotonic()
         while self._running:
             self.turn(None)
         self._epoll.close()
@@ -126,7 +140,12 @@ class Poller:
     def turn(self, most: float | None) -> None:
         """Wait for events, at most `most` seconds (None: until the next timer), and handle one batch."""
         handlers = self._handlers
-        events = self._epoll.poll(self._patience(most), _BATCH)
+        over = time.monotonic()
+        took = over - self.now
+        self.busy += took
+        if took > self._longest:  # noqa: PLR1730 -- in every turn, and a call costs more
+            self._longest = took
+        events = self._epoll.poll(self._patience(most, over), _BATCH)
         self.now = time.monotonic()
         for fd, mask in events:
             handler = handlers.get(fd)
@@ -148,12 +167,12 @@ class Poller:
                 sock.close()
             self._closing.clear()
 
-    def _patience(self, most: float | None) -> float | None:
+    def _patience(self, most: float | None, now: float) -> float | None:
         if self._soon or self._closing:
             return 0
         if not self._timers:
             return most
-        left = max(0.0, self._timers[0][0] - time.monotonic())
+        left = max(0.0, self._timers[0][0] - now)
         return left if most is None else min(left, most)
 
     def _run_timers(self) -> None:

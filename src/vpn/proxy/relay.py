@@ -20,11 +20,13 @@ from functools import partial
 from select import EPOLLERR, EPOLLPRI
 
 from vpn.domain.session import Session, Status
+from vpn.protocols.client_hello import HANDSHAKE
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.pipes import SIZE, Pipe
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ, READABLE, WRITE
 from vpn.proxy.shaping import Lane
+from vpn.proxy.sniffing import look
 from vpn.proxy.stream import DONTWAIT, Stream, layered, reset_on_close, set_keepalive
 
 BURST = 4  # buffers moved for one tunnel before the others have their turn
@@ -36,12 +38,14 @@ _SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 class _Flow:
     """One direction of a tunnel."""
 
-    __slots__ = ("armed", "ended", "lane", "layered", "moved", "pending", "pipe", "queued", "sink", "source")
+    __slots__ = ("armed", "ended", "first", "lane", "layered", "moved", "pending", "pipe", "queued", "sink", "source")
 
     def __init__(self, source: Stream, sink: Stream, lane: Lane) -> None:
         self.source = source
         self.sink = sink
         self.lane = lane
+        self.first: bytes | None = b""
+        """What it began with, as far as that is looked at: None, that is over."""
         self.layered = layered(source)
         self.pending = b""
         self.pipe: Pipe | None = None
@@ -59,11 +63,16 @@ class Relay:
     """One tunnel, from the client's welcome to the end of both directions.
 
     Both streams are registered with the poller and belong to the relay from now on.
+
+    Args:
+        reached: when the destination was, on the monotonic clock; 0.0: the tunnel goes on with what was begun.
     """
 
-    __slots__ = ("_asked", "_core", "_down", "_idle", "_patience", "_up", "client", "deadline", "session")
+    __slots__ = ("_asked", "_core", "_down", "_idle", "_patience", "_reached", "_up", "client", "deadline", "session")
 
-    def __init__(self, core: Core, session: Session, client: Client, near: Stream, remote: Stream) -> None:
+    def __init__(
+        self, core: Core, session: Session, client: Client, near: Stream, remote: Stream, reached: float = 0.0
+    ) -> None:
         self._core = core
         self.session = session
         self.client = client
@@ -73,6 +82,9 @@ class Relay:
         self._asked = 0.0  # the deadline that was set when TCP began to ask
         self._up = _Flow(near, remote, client.account.up)
         self._down = _Flow(remote, near, client.account.down)
+        self._reached = reached
+        if not reached:
+            self._up.first = self._down.first = None
 
     def start(
         self, early: bytes, *, client_unread: bool, remote_unread: bool, late: bytes = b"", late_counted: bool = False
@@ -91,9 +103,13 @@ class Relay:
         if (early or late) and not core.budget(self.client.account):
             return  # many may have come with a little each since they were let in
         if early:
+            if self._up.first is not None:
+                self._see_first(self._up, early)
             self._count(self._up, len(early))
             self._send(self._up, memoryview(early))
         if late and not self.session.ended:
+            if self._down.first is not None:
+                self._see_first(self._down, late)
             if not late_counted:
                 self._count(self._down, len(late))
             self._send(self._down, memoryview(late))
@@ -174,6 +190,8 @@ class Relay:
             if not count:
                 self._pass_on_end(flow)
                 return
+            if flow.first is not None:
+                self._see_first(flow, core.view[:count])
             if count >= MUCH and flow.moved >= 0:
                 self._note_much(flow, count)
             self._count(flow, count)
@@ -185,6 +203,19 @@ class Relay:
             if room <= 0:
                 break
         self._go_on_later(flow)
+
+    def _see_first(self, flow: _Flow, data: bytes | memoryview) -> None:
+        """This is what a direction begins with."""
+        session = self.session
+        if flow is self._down:
+            flow.first = None
+            session.first_byte_time = time.monotonic() - self._reached
+            if session.phases is not None:
+                session.mark("first_byte", time.time())
+        elif not flow.first and data[0] != HANDSHAKE:
+            flow.first = None  # no TLS
+        else:
+            flow.first = look(session, flow.first or b"", data)
 
     def _note_much(self, flow: _Flow, count: int) -> None:
         flow.moved += count

@@ -7,6 +7,7 @@ do not exist are remembered too, for a short while, and lookups of one name at t
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import pycares
 from vpn.domain.address import pack
 from vpn.domain.destination import normal_name
 from vpn.domain.egress import Resolving
+from vpn.proxy.counters import WorkerCounters
 from vpn.proxy.poller import HANGUP, Poller, Timer
 
 CAPACITY = 4096  # names; the oldest goes first
@@ -31,11 +33,13 @@ class Resolver:
     """The resolver of one worker. It may only be used from its poller's thread.
 
     Args:
+        counters: count the lookups; None: nobody does.
         options: passed on to c-ares, e.g. ``servers`` and ``timeout``. Not ``lookups``: pycares 5.2 hands
             c-ares a string that it has freed already.
     """
 
-    def __init__(self, poller: Poller, **options: Any) -> None:
+    def __init__(self, poller: Poller, counters: WorkerCounters | None = None, **options: Any) -> None:
+        self._counters = counters or WorkerCounters()
         self._poller = poller
         self._options = options
         self._resolving = Resolving()
@@ -68,6 +72,7 @@ class Resolver:
         name = normal_name(name)  # as it was judged: c-ares has another idea of what ß is
         given = self._hosts.get(name)
         if given is not None:
+            self._counters.lookups_known += 1
             done(given)
             return
         if "\\" in name:  # c-ares would take ex\097mple.com for example.com, which nobody has judged
@@ -76,6 +81,7 @@ class Resolver:
         name += "." if absolute else ""
         known = self._cache.get(name)
         if known is not None and known[0] > self._poller.now:
+            self._counters.lookups_known += 1
             done(known[1])
             return
         waiting = self._waiting.get(name)
@@ -83,16 +89,18 @@ class Resolver:
             waiting.append(done)
             return
         self._waiting[name] = [done]
+        self._counters.lookups += 1
+        began = time.monotonic()
         try:
             self._channel.getaddrinfo(
                 name,
                 None,
                 family=socket.AF_UNSPEC,
                 type=socket.SOCK_STREAM,
-                callback=lambda result, error: self._finish(name, result, error),
+                callback=lambda result, error: self._finish(name, began, result, error),
             )
         except (pycares.AresError, UnicodeError, ValueError):  # not a name at all
-            self._finish(name, None, pycares.errno.ARES_EBADNAME)
+            self._finish(name, began, None, pycares.errno.ARES_EBADNAME)
         self._tick()
 
     def close(self) -> None:
@@ -100,7 +108,8 @@ class Resolver:
         self._channel.cancel()
         self._channel.close()
 
-    def _finish(self, name: str, result: pycares.AddrInfoResult | None, error: int | None) -> None:
+    def _finish(self, name: str, began: float, result: pycares.AddrInfoResult | None, error: int | None) -> None:
+        self._counters.note_lookup(time.monotonic() - began)
         addresses: Answer = []
         lifetime = NEGATIVE
         if result is not None:
@@ -110,6 +119,9 @@ class Resolver:
             lifetime = min(max(float(ttl), SHORTEST), LONGEST)
         if result is not None or error in _NO_SUCH_NAME:
             self._remember(name, lifetime, addresses)
+        if not addresses:
+            self._counters.lookups_failed += 1
+            self._counters.lookups_timed_out += error == pycares.errno.ARES_ETIMEOUT
         for done in self._waiting.pop(name, []):
             done(addresses)
 

@@ -58,6 +58,10 @@ class Lanes:
         self.clock = clock
         self._tell = tell
         self._told = 0.0
+        self.waits = 0
+        """How often the flows of a lane had to wait."""
+        self.waited = 0.0
+        """Seconds of that."""
 
     def note_hungry(self, cell: int) -> None:
         """Somebody has to wait, which is counted in this cell."""
@@ -178,7 +182,10 @@ class Lane:
         seconds = (self._quantum - self._room(rate)) / rate if rate else 0.0
         # Workers that wait for the same bytes must not be first again and again: each is a little late at random.
         seconds *= 1 + random.random() / 2  # noqa: S311 -- not a secret
-        self._timer = self._clock.call_later(min(max(seconds, 0.0), _RECHECK), self._wake)
+        seconds = min(max(seconds, 0.0), _RECHECK)
+        self._lanes.waits += 1
+        self._lanes.waited += seconds
+        self._timer = self._clock.call_later(seconds, self._wake)
 
     def _wake(self) -> None:
         """Let those go on who wait, one after the other, while there is something for them."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from functools import reduce
 from itertools import count
 
 import msgspec
 
 from vpn.proxy import journal, limits
 from vpn.proxy.binding import Bound
-from vpn.proxy.control import NO_RULES, Bans, Cut, Rules, Snapshot, UpstreamReport
+from vpn.proxy.control import NO_RULES, Bans, Cut, Rules, Snapshot, Tracing, UpstreamReport
+from vpn.proxy.counters import WorkerCounters, WorkerGauges, added
 from vpn.proxy.meter import Meter, prepare
 from vpn.proxy.shaper import Shaper
 from vpn.proxy.worker_process import Daemon, Surroundings, WorkerProcess, WorkerStatus
@@ -122,6 +124,13 @@ class Supervisor:
         if waits:
             await asyncio.wait(waits, timeout=APPLY_TIMEOUT)
 
+    def trace(self, ratio: float) -> None:
+        """Let all workers note the steps of so many of the sessions that begin from now on: 0.0 none, 1.0 all."""
+        self._surroundings.tracing = tracing = Tracing(ratio)
+        for worker in self._workers:
+            if worker.alive:
+                worker.trace(tracing)
+
     async def cut(self, reason: str, *, ids: Sequence[int] = (), user: str = "", destination: str = "") -> int:
         """Close live sessions: those named, and those of this user to this destination (vpn.proxy.control.Cut).
 
@@ -190,6 +199,15 @@ class Supervisor:
             bytes_sent=sum(report.bytes_sent for report in reports),
             bytes_received=sum(report.bytes_received for report in reports),
         )
+
+    def counters(self) -> WorkerCounters:
+        """What all workers have counted since the daemon started, those that died included."""
+        reports = [report for worker in self._workers for report in (worker.past, worker.report)]
+        return reduce(added, (report.counters for report in reports), WorkerCounters())
+
+    def gauges(self) -> dict[int, WorkerGauges]:
+        """How the workers are that run, by their number."""
+        return {number: worker.report.gauges for number, worker in enumerate(self._workers) if worker.alive}
 
     async def stop(self, drain: float) -> None:
         """Accept nothing more, give sessions `drain` seconds to end, then stop all workers."""

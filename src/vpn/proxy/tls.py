@@ -121,16 +121,16 @@ class TLSStream:
 
     # --- the handshake
 
-    def receive(self) -> bool:
-        """Take what the socket has for the handshake; False at the end of the stream.
+    def receive(self) -> bytes:
+        """Take what the socket has for the handshake, and show it; nothing at the end of the stream.
 
         Raises:
             BlockingIOError: it has nothing.
             OSError: it is broken.
         """
-        data = self._sock.recv(CHUNK, DONTWAIT)
+        data: bytes = self._sock.recv(CHUNK, DONTWAIT)
         self._incoming.write(data)
-        return bool(data)
+        return data
 
     def compute(self) -> ssl.SSLError | None:
         """Go on with the handshake as far as possible; None when it is done. May run in any thread."""

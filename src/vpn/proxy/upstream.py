@@ -9,11 +9,13 @@ Dial        one connection to a destination through an upstream
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Generator
 from functools import partial
 
 from vpn.domain.address import pack, unpack
 from vpn.domain.egress import Upstream
+from vpn.domain.session import Session
 from vpn.protocols import http1_client, socks5_client
 from vpn.protocols.errors import ProtocolError, UpstreamError
 from vpn.protocols.events import Refusal, Send
@@ -262,7 +264,16 @@ class Dial:
     An outcome whose detail begins with ``upstream_`` is the upstream's failure, any other the destination's.
     """
 
-    def __init__(self, way: Way, host: str, port: int, done: Callable[[Outcome], None], guard: Guard) -> None:
+    def __init__(
+        self,
+        way: Way,
+        host: str,
+        port: int,
+        done: Callable[[Outcome], None],
+        guard: Guard,
+        session: Session | None = None,
+    ) -> None:
+        self._session = session
         self._way = way
         self._core = way.core
         self._guard = guard
@@ -279,7 +290,7 @@ class Dial:
         if packed is not None:
             self._judged([packed])
         elif self._way.upstream.resolve == "here" or self._guard.looks_at_addresses:
-            self._core.resolver.resolve(self._host, self._judged)
+            self._core.resolver.resolve(self._host, self._resolved)
         else:
             self._approach()
 
@@ -291,6 +302,11 @@ class Dial:
         if self._stream is not None:
             self._core.poller.close(self._stream)
             self._stream = None
+
+    def _resolved(self, addresses: list[bytes]) -> None:
+        if self._session is not None and addresses:
+            self._session.mark("resolved", time.time())
+        self._judged(addresses)
 
     def _judged(self, addresses: list[bytes]) -> None:
         """The upstream is asked for the address that passed, and is not left to resolve the name again."""

@@ -37,9 +37,11 @@ from vpn.proxy.control import (
     RulesApplied,
     Snapshot,
     ToWorker,
+    Tracing,
     Verdict,
 )
 from vpn.proxy.core import Core
+from vpn.proxy.counters import WorkerGauges
 from vpn.proxy.cutting import cut_sessions
 from vpn.proxy.entry import Entry
 from vpn.proxy.journal import Journal, Recorder
@@ -50,6 +52,7 @@ from vpn.proxy.poller import READ, WRITE, Poller
 from vpn.proxy.shaping import Lanes
 
 REPORT = 0.5  # seconds between two reports
+SILENCE = 5.0  # seconds without a report while nothing happens
 MOST_BEHIND = 4  # messages that the daemon may have left unread when another report is made
 DRAIN_CHECK = 0.05  # seconds between two looks whether the last session has ended
 
@@ -80,6 +83,7 @@ class Worker:
         self._informed = False
         self._serving = False
         self._reported = Report(0, 0, 0, 0)
+        self._silent_until = 0.0
         self._drain_until = 0.0
 
     def run(self) -> None:
@@ -108,6 +112,8 @@ class Worker:
                     self._channel.send(Listens())
                 else:  # first there must be a snapshot and a policy
                     self._first = message
+            case Tracing():
+                self._core.trace_ratio = message.ratio
             case Cut():
                 self._channel.send(HasCut(message.number, cut_sessions(self._core, message)))
             case Drain():
@@ -189,9 +195,10 @@ class Worker:
         if self._channel.backlog > MOST_BEHIND:
             return  # a daemon that hangs hears later what there is then
         report = self._core.report()
-        if report != self._reported:
-            # What is new about sessions is not said twice.
-            self._reported = msgspec.structs.replace(report, live=[], moved=[])
+        steady = _steady(report)
+        if report.live or report.moved or steady != self._reported or self._poller.now >= self._silent_until:
+            self._silent_until = self._poller.now + SILENCE
+            self._reported = steady
             self._channel.send(report)
 
     def _on_channel(self, mask: int) -> None:
@@ -215,6 +222,12 @@ class Worker:
     def _report_error(self, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))
         self._channel.send(Log("error", "defect in a handler", {"traceback": text}))
+
+
+def _steady(report: Report) -> Report:
+    """The report without what is new about sessions, which is not said twice, and what changes all the time."""
+    counters = msgspec.structs.replace(report.counters, loop_seconds=0.0)
+    return msgspec.structs.replace(report, live=[], moved=[], counters=counters, gauges=WorkerGauges())
 
 
 def main() -> None:

@@ -37,9 +37,11 @@ from vpn.proxy.control import (
     Snapshot,
     SnapshotUser,
     ToDaemon,
+    Tracing,
     Verdict,
     Verify,
 )
+from vpn.proxy.counters import added
 from vpn.proxy.journal import Journal, Recorder
 from vpn.proxy.limits import Counters
 from vpn.proxy.meter import Meter
@@ -108,6 +110,7 @@ class Surroundings:
     snapshot: Snapshot | None = None
     """The newest one; there is one before the first worker starts."""
     bans: Bans = field(default_factory=Bans)
+    tracing: Tracing = field(default_factory=Tracing)
     rules: Rules = NO_RULES
     """The newest ones."""
 
@@ -120,6 +123,12 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     ready: bool
     restarts: int
     active: int
+    rss: int = 0
+    """Bytes of memory."""
+    fds: int = 0
+    """Open descriptors."""
+    loop_lag: float = 0.0
+    """Seconds: the longest turn of its event loop in the time before its last report."""
 
 
 class WorkerProcess:
@@ -196,6 +205,11 @@ class WorkerProcess:
         self._channel.send(cut)
         return done
 
+    def trace(self, tracing: Tracing) -> None:
+        """Tell the process how many sessions to trace."""
+        assert self._channel is not None
+        self._channel.send(tracing)
+
     @property
     def journal(self) -> Journal:
         """Where its sessions are that ended."""
@@ -208,7 +222,17 @@ class WorkerProcess:
     def status(self) -> WorkerStatus:
         """How it is."""
         pid = self._process.pid if self._process is not None and self.alive else 0
-        return WorkerStatus(self._number, pid, self._ready.is_set(), self._restarts, self.report.active)
+        report, gauges = self.report, self.report.gauges
+        return WorkerStatus(
+            number=self._number,
+            pid=pid,
+            ready=self._ready.is_set(),
+            restarts=self._restarts,
+            active=report.active,
+            rss=gauges.rss,
+            fds=gauges.descriptors,
+            loop_lag=gauges.loop_lag,
+        )
 
     async def stop(self, drain: float) -> None:
         """Drain the process, and start no other; what has not ended in time is killed."""
@@ -259,6 +283,7 @@ class WorkerProcess:
         self._known = {each.number for each in bound}
         channel.send(self._listening(0), [each.sockets[self._number].fileno() for each in bound])
         self.ban(self._surroundings.bans)
+        channel.send(self._surroundings.tracing)
         assert self._surroundings.snapshot is not None
         channel.send(self._surroundings.rules)
         channel.send(self._surroundings.snapshot)
@@ -310,6 +335,7 @@ class WorkerProcess:
             active=0,
             bytes_sent=self.past.bytes_sent + self.report.bytes_sent,
             bytes_received=self.past.bytes_received + self.report.bytes_received,
+            counters=added(self.past.counters, self.report.counters),
         )
         self.report = _NOTHING
         self._ready.clear()

@@ -1,0 +1,93 @@
+"""The name that a client's TLS asks for, from the first bytes that it sends (RFC 8446 §4.1.2, RFC 6066 §3).
+
+    record     HANDSHAKE VERSION LENGTH, and a part of the hello; mostly there is one
+    hello      CLIENT_HELLO LENGTH VERSION RANDOM SESSION SUITES COMPRESSION EXTENSIONS
+    extension  KIND LENGTH, and for server_name a list of KIND LENGTH NAME
+
+Only looked at, never answered: what is not understood has no name. Where the hello is encrypted to the server (ECH),
+this is the public name on the outside.
+"""
+
+from __future__ import annotations
+
+import re
+from struct import Struct
+
+HANDSHAKE = 0x16
+"""The first byte of everybody who begins with TLS."""
+HELLO_LIMIT = 4096
+"""Bytes in which the name has to come; usual hellos have 300 to 2000."""
+_MAJOR = 3  # of all versions from SSL 3.0 to TLS 1.3
+_CLIENT_HELLO = 1
+_MOST_RECORDS = 16
+_LARGEST_RECORD = 1 << 14
+_RECORD = Struct("!BBBH")
+_EXTENSION = Struct("!HH")
+_SERVER_NAME = 0
+_HOST_NAME = 0
+_FIXED = 2 + 32  # bytes of version and random
+_NAME = re.compile(rb"[A-Za-z0-9._-]{1,255}")
+
+
+def server_name(data: bytes) -> str | None:
+    """The name that is asked for, in lower case; empty: there is none; None: more bytes are needed to tell."""
+    hello, size = _unpacked(data)
+    if size < 0:
+        return ""
+    name = _find(hello[:size])
+    return "" if name is None and len(hello) >= size else name
+
+
+def _unpacked(data: bytes) -> tuple[bytes, int]:
+    """What there is of the hello behind its length, and that length, as far as it is known; -1: it is none."""
+    message = b""
+    position = 0
+    for _ in range(_MOST_RECORDS):
+        if position + _RECORD.size > len(data):
+            break
+        kind, major, _, length = _RECORD.unpack_from(data, position)
+        if kind != HANDSHAKE or major != _MAJOR or not 0 < length <= _LARGEST_RECORD:
+            return b"", -1
+        position += _RECORD.size
+        if position == len(data):
+            break
+        message += data[position : position + length]
+        position += length
+        if message[0] != _CLIENT_HELLO:
+            return b"", -1
+        if len(message) >= 4 and len(message) - 4 >= int.from_bytes(message[1:4]):
+            break
+    if position == 0 and data[:2] != bytes((HANDSHAKE, _MAJOR))[: len(data)]:
+        return b"", -1
+    return message[4:], int.from_bytes(message[1:4]) if len(message) >= 4 else _LARGEST_RECORD
+
+
+def _find(hello: bytes) -> str | None:
+    """The name, as far as the hello goes; None: there is none so far."""
+    position = _FIXED
+    for width in (1, 2, 1):  # session, suites, compression
+        if position + width > len(hello):
+            return None
+        position += width + int.from_bytes(hello[position : position + width])
+    position += 2  # how long the extensions are: they are the rest
+    while position + _EXTENSION.size <= len(hello):
+        kind, length = _EXTENSION.unpack_from(hello, position)
+        position += _EXTENSION.size
+        if kind == _SERVER_NAME:
+            return _host(hello[position : position + length]) if position + length <= len(hello) else None
+        position += length
+    return None
+
+
+def _host(names: bytes) -> str:
+    """The first host's name of the extension's list; empty: there is none that could be one."""
+    position = 2
+    while position + 3 <= len(names):
+        kind, length = names[position], int.from_bytes(names[position + 1 : position + 3])
+        position += 3
+        if kind == _HOST_NAME:
+            name = names[position : position + length]
+            well = len(name) == length and _NAME.fullmatch(name)
+            return name.decode().lower().removesuffix(".") if well else ""
+        position += length
+    return ""
