@@ -9,7 +9,17 @@ from typing import NamedTuple
 
 from fuzz.driving import Parse, hold_to_promises
 from vpn.domain.address import pack
-from vpn.protocols import datagram, http1, http1_client, http1_message, proxy_protocol, socks4, socks5, socks5_client
+from vpn.protocols import (
+    client_hello,
+    datagram,
+    http1,
+    http1_client,
+    http1_message,
+    proxy_protocol,
+    socks4,
+    socks5,
+    socks5_client,
+)
 from vpn.protocols.errors import ProtocolError
 from vpn.protocols.events import CHUNKED, Forward
 from vpn.protocols.http1_message import MessageError
@@ -38,6 +48,30 @@ def _unpack(raw: bytes) -> None:
     assert read.payload <= len(raw)
     if pack(read.host) is None or raw[3] != 3:
         assert datagram.header(read.host, read.port) == raw[: read.payload]
+
+
+def _look(raw: bytes) -> None:
+    """Nothing escapes, and what was said of a beginning still holds when more has come."""
+    said: str | None = None
+    for end in range(len(raw) + 1):
+        now = client_hello.server_name(raw[:end])
+        assert said is None or now == said, f"it changes its mind: {said!r}, {now!r}"
+        said = now
+
+
+def _hello(*pieces: int) -> bytes:
+    """A hello that asks for a.test, in records of so many bytes, and the rest."""
+    name = b"a.test"
+    asked = b"\0" + len(name).to_bytes(2) + name
+    listed = len(asked).to_bytes(2) + asked
+    extensions = b"\0\x2b\0\x03\x02\x03\x04" + b"\0\0" + len(listed).to_bytes(2) + listed
+    hello = b"\3\3" + bytes(32) + b"\x01x" + b"\0\x02\x13\x01" + b"\x01\0" + len(extensions).to_bytes(2) + extensions
+    message = b"\x01" + len(hello).to_bytes(3) + hello
+    made, at = b"", 0
+    for size in (*pieces, len(message) - sum(pieces)):
+        made += b"\x16\x03\x01" + size.to_bytes(2) + message[at : at + size]
+        at += size
+    return made
 
 
 def _pass_on(make: Callable[[Reader], Generator[bytes | None, None, object]], raw: bytes) -> None:
@@ -125,6 +159,9 @@ TARGETS: dict[str, Target] = {
         _V2 + b"\x11\x00\x0c\xcb\x00\x71\x07\xc0\x00\x02\x01\xdc\x04\x04\x38\x05",
         _V2 + b"\x21\x00\x27" + bytes(39),
         _V2 + b"\x31\x00\xd8" + bytes(216),
+    ),
+    "client_hello": Target(
+        _look, (_hello(), _hello(1, 2), _hello(60) + b"\x17\x03\x03\0\x01x", _hello(60)[:90] + b"GET")
     ),
     "datagram": Target(
         _unpack,

@@ -18,9 +18,10 @@ HANDSHAKE = 0x16
 HELLO_LIMIT = 4096
 """Bytes in which the name has to come; usual hellos have 300 to 2000."""
 _MAJOR = 3  # of all versions from SSL 3.0 to TLS 1.3
+_BEGINNING = bytes((HANDSHAKE, _MAJOR))
 _CLIENT_HELLO = 1
 _MOST_RECORDS = 16
-_LARGEST_RECORD = 1 << 14
+_LARGEST = 1 << 14  # bytes of a record
 _RECORD = Struct("!BBBH")
 _EXTENSION = Struct("!HH")
 _SERVER_NAME = 0
@@ -42,24 +43,23 @@ def _unpacked(data: bytes) -> tuple[bytes, int]:
     """What there is of the hello behind its length, and that length, as far as it is known; -1: it is none."""
     message = b""
     position = 0
+    if data[:2] != _BEGINNING[: len(data)]:
+        return b"", -1
     for _ in range(_MOST_RECORDS):
-        if position + _RECORD.size > len(data):
-            break
-        kind, major, _, length = _RECORD.unpack_from(data, position)
-        if kind != HANDSHAKE or major != _MAJOR or not 0 < length <= _LARGEST_RECORD:
-            return b"", -1
-        position += _RECORD.size
-        if position == len(data):
-            break
-        message += data[position : position + length]
-        position += length
-        if message[0] != _CLIENT_HELLO:
-            return b"", -1
         if len(message) >= 4 and len(message) - 4 >= int.from_bytes(message[1:4]):
             break
-    if position == 0 and data[:2] != bytes((HANDSHAKE, _MAJOR))[: len(data)]:
-        return b"", -1
-    return message[4:], int.from_bytes(message[1:4]) if len(message) >= 4 else _LARGEST_RECORD
+        if position + _RECORD.size > len(data):  # there is more to come
+            return message[4:], int.from_bytes(message[1:4]) if len(message) >= 4 else _LARGEST
+        kind, major, _, length = _RECORD.unpack_from(data, position)
+        if kind != HANDSHAKE or major != _MAJOR or not 0 < length <= _LARGEST:
+            break
+        position += _RECORD.size
+        message += data[position : position + length]
+        position += length
+        if message and message[0] != _CLIENT_HELLO:
+            return b"", -1
+    # It is whole, or goes on in a way that is none of TLS.
+    return message[4:], min(int.from_bytes(message[1:4]), len(message) - 4)
 
 
 def _find(hello: bytes) -> str | None:
