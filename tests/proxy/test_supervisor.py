@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.plane import read_exactly, snapshot
 from tests.support.supervised import until
+from tests.support.upstreams import route, upstream
 from vpn.domain.policy import ALLOW_ALL
 from vpn.proxy.control import Rules
 
@@ -92,3 +93,63 @@ def _refuses(port):
     except ConnectionRefusedError:
         return True
     return False
+
+
+async def test_counters_and_gauges_come_up_and_outlive_a_worker(daemon, echo_port):
+    (await asyncio.to_thread(daemon.tunnel, echo_port)).close()
+    await until(lambda: daemon.supervisor.counters().allowed_by_default == 1)
+    before = daemon.supervisor.counters()
+    assert (before.accepted_asked, before.loop_seconds > 0) == (1, True)
+    status = daemon.supervisor.status()[0]
+    assert status.rss > 10 << 20
+    assert 5 < status.fds < 100
+    assert 0 < status.loop_lag < 10
+    assert daemon.supervisor.gauges()[0].rss == status.rss
+    os.kill(status.pid, signal.SIGKILL)
+    await until(lambda: daemon.supervisor.status()[0].restarts == 1)
+    after = daemon.supervisor.counters()
+    assert (after.accepted_asked, after.allowed_by_default) == (1, 1)
+    assert after.loop_seconds >= before.loop_seconds
+    (await asyncio.to_thread(daemon.tunnel, echo_port)).close()
+    await until(lambda: daemon.supervisor.counters().allowed_by_default == 2)
+
+
+async def test_what_upstreams_did_outlives_a_worker(daemon):
+    paris = upstream("paris", 9)  # nobody is there
+    egress = {"upstreams": (paris,), "routes": (route("paris"),), "probe_interval": 3600.0}
+    await daemon.supervisor.publish(snapshot(2, **egress))
+
+    async def failed():
+        with pytest.raises(AssertionError):
+            await asyncio.to_thread(daemon.tunnel, 9)
+
+    await failed()
+    await until(lambda: [each.failed for each in daemon.supervisor.upstreams()] == [1])
+    os.kill(daemon.supervisor.status()[0].pid, signal.SIGKILL)
+    await until(lambda: daemon.supervisor.status()[0].restarts == 1)
+    await failed()
+    await until(lambda: [each.failed for each in daemon.supervisor.upstreams()] == [2])
+    await daemon.supervisor.publish(snapshot(3))
+    await until(lambda: daemon.supervisor.upstreams() == [])
+
+
+async def test_workers_trace_as_many_as_they_are_told_and_those_started_again_too(daemon, echo_port):
+    async def traced():
+        daemon.sessions.clear()
+        (await asyncio.to_thread(daemon.tunnel, echo_port)).close()
+        await until(lambda: daemon.sessions)
+        return daemon.sessions[0].phases is not None
+
+    async def comes_to(wanted):
+        async with asyncio.timeout(10):
+            while await traced() != wanted:
+                pass
+
+    await comes_to(False)
+    daemon.supervisor.trace(1.0)
+    await comes_to(True)
+    os.kill(daemon.supervisor.status()[0].pid, signal.SIGKILL)
+    await until(lambda: daemon.supervisor.status()[0].restarts == 1)
+    await comes_to(True)
+    daemon.supervisor.trace(0.0)
+    await comes_to(False)

@@ -211,6 +211,19 @@ class UpstreamReport(msgspec.Struct, frozen=True):
     evicted: int
 
 
+def merge_upstreams(reports: list[UpstreamReport]) -> UpstreamReport:
+    """One upstream, as several workers know it."""
+    return UpstreamReport(
+        name=reports[0].name,
+        healthy=any(each.healthy for each in reports),
+        opened=sum(each.opened for each in reports),
+        reused=sum(each.reused for each in reports),
+        failed=sum(each.failed for each in reports),
+        idle=sum(each.idle for each in reports),
+        evicted=sum(each.evicted for each in reports),
+    )
+
+
 class HasCut(Message, frozen=True):
     """The sessions of a `Cut` are closed."""
 

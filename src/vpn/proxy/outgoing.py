@@ -140,7 +140,10 @@ class Outgoing:
         while waiting:  # chains are known to end, so each turn makes at least one
             upstream = next(each for each in waiting if not each.via or each.via in ways)
             waiting.remove(upstream)
-            ways[upstream.name] = Way(self.core, upstream, ways.get(upstream.via), pool)
+            ways[upstream.name] = way = Way(self.core, upstream, ways.get(upstream.via), pool)
+            before = self._ways.get(upstream.name)
+            if before is not None:
+                way.opened, way.reused, way.failed = before.opened, before.reused, before.failed
         return ways
 
     def _refill(self, way: Way) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from vpn.proxy import journal, limits
 from vpn.proxy.binding import Bound
-from vpn.proxy.control import NO_RULES, Bans, Cut, Rules, Snapshot, Tracing, UpstreamReport
+from vpn.proxy.control import NO_RULES, Bans, Cut, Rules, Snapshot, Tracing, UpstreamReport, merge_upstreams
 from vpn.proxy.counters import WorkerCounters, WorkerGauges, added
 from vpn.proxy.meter import Meter, prepare
 from vpn.proxy.shaper import Shaper
@@ -184,7 +184,11 @@ class Supervisor:
         for worker in self._workers:
             for each in worker.report.upstreams:
                 found.setdefault(each.name, []).append(each)
-        return [_merged(each) for each in found.values()]
+        for worker in self._workers:
+            for each in worker.past.upstreams:
+                if each.name in found:  # else it is not in the settings any more
+                    found[each.name].append(each)
+        return [merge_upstreams(each) for each in found.values()]
 
     def status(self) -> list[WorkerStatus]:
         """Each worker's state."""
@@ -232,15 +236,3 @@ def _journal() -> int:
     fd = os.memfd_create("vpn-journal")
     journal.prepare(fd)
     return fd
-
-
-def _merged(reports: list[UpstreamReport]) -> UpstreamReport:
-    return UpstreamReport(
-        name=reports[0].name,
-        healthy=any(each.healthy for each in reports),
-        opened=sum(each.opened for each in reports),
-        reused=sum(each.reused for each in reports),
-        failed=sum(each.failed for each in reports),
-        idle=sum(each.idle for each in reports),
-        evicted=sum(each.evicted for each in reports),
-    )

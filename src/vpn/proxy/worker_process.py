@@ -38,8 +38,10 @@ from vpn.proxy.control import (
     SnapshotUser,
     ToDaemon,
     Tracing,
+    UpstreamReport,
     Verdict,
     Verify,
+    merge_upstreams,
 )
 from vpn.proxy.counters import added
 from vpn.proxy.journal import Journal, Recorder
@@ -335,6 +337,7 @@ class WorkerProcess:
             active=0,
             bytes_sent=self.past.bytes_sent + self.report.bytes_sent,
             bytes_received=self.past.bytes_received + self.report.bytes_received,
+            upstreams=_past(self.past.upstreams, self.report.upstreams),
             counters=added(self.past.counters, self.report.counters),
         )
         self.report = _NOTHING
@@ -450,6 +453,13 @@ class WorkerProcess:
             accepted, credential = False, 0
         if channel is self._channel:
             channel.send(Verdict(question.id, accepted, credential))
+
+
+def _past(before: list[UpstreamReport], now: list[UpstreamReport]) -> list[UpstreamReport]:
+    """What processes that died had counted of upstreams."""
+    names = dict.fromkeys(each.name for each in [*before, *now])
+    merged = (merge_upstreams([each for each in [*before, *now] if each.name == name]) for name in names)
+    return [msgspec.structs.replace(each, healthy=False, idle=0) for each in merged]
 
 
 def _finish(wait: asyncio.Future[None] | None) -> None:
