@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from vpn.cli import failures
 from vpn.cli.main import make_app
+from vpn.domain.reasons import REASONS
 from vpn.settings.model import Settings
 from vpn.settings.values import Section, section_in
 
@@ -23,7 +24,7 @@ _MADE = "<!-- Made by `make docs`. Change the code, not this page. -->\n\n"
 
 def pages() -> dict[str, str]:
     """The text of each page, by file name."""
-    return {"cli.md": command_line(), "configuration.md": configuration()}
+    return {"cli.md": command_line(), "configuration.md": configuration(), "sessions.md": sessions()}
 
 
 def command_line() -> str:
@@ -71,6 +72,46 @@ proxy:
 log:
   format: json
 ```
+"""
+
+
+def sessions() -> str:
+    """The reference of what is known of a session, and of all reasons."""
+    rows = [
+        f"| `{code}` | {', '.join(f'`{status}`' for status in reason.statuses)} | {reason.meaning} |"
+        for code, reason in sorted(REASONS.items())
+    ]
+    return f"""{_MADE}# Sessions
+
+A session is one proxied connection, one UDP association or one forwarded HTTP request, from request to close. Attempts
+that were refused are sessions, too, and so are clients that got no further than the handshake.
+
+- A client that keeps its HTTP connection and asks for nothing is no session; its next request is one.
+- `host` is what the client asked for, `address` what was connected to.
+- `bytes_sent` go from the client to the destination, `bytes_received` come back; neither counts the handshake. Packets
+  are datagrams of UDP associations.
+- `server_name` is the name that the client's TLS asks for inside the tunnel (SNI), else the one that it asks an inbound
+  in TLS for. It is looked for in the first 4 KiB that the client sends. Where the client encrypts it (ECH), it is the
+  public name on the outside.
+- `connect_time` goes from the request until the destination was reached: resolving, upstreams and retries are in it.
+  Of a BIND, it is the time until the peer came. `first_byte_time` goes from then until the destination's first byte;
+  of UDP, from the first datagram until the first answer. Both are in seconds, and 0 where there was no such moment.
+
+| status | meaning |
+|---|---|
+| `active` | it lives |
+| `closed` | it was served and has ended, or was cut |
+| `failed` | it came to nothing, or broke off in the middle of an HTTP answer |
+| `rejected_by_acl` | a rule, the policy's default, the guard of destinations or a limit of the user's refused it |
+
+## Reasons
+
+`reason` says why a session ended, or was refused. What the kernel says when it cannot connect, and what has no row
+here, is its own name for it in lower case, such as `eaddrnotavail`.
+
+| reason | status | meaning |
+|---|---|---|
+{chr(10).join(rows)}
 """
 
 
