@@ -26,21 +26,28 @@ _RECORD = Struct("!BBBH")
 _EXTENSION = Struct("!HH")
 _SERVER_NAME = 0
 _HOST_NAME = 0
+_RECORD_HEADER = 5  # bytes
+_HEADER = _RECORD_HEADER + 4  # bytes, with the hello's own
 _FIXED = 2 + 32  # bytes of version and random
 _NAME = re.compile(rb"[A-Za-z0-9._-]{1,255}")
 
 
 def server_name(data: bytes) -> str | None:
     """The name that is asked for, in lower case; empty: there is none; None: more bytes are needed to tell."""
-    hello, size = _unpacked(data)
+    if len(data) >= _HEADER and data.startswith(_BEGINNING) and data[5] == _CLIENT_HELLO:
+        end = _RECORD_HEADER + (data[3] << 8 | data[4])
+        if end == _HEADER + (data[6] << 16 | data[7] << 8 | data[8]):  # in one record, as nearly always
+            name = _find(data, _HEADER, min(end, len(data)))
+            return "" if name is None and len(data) >= end else name
+    message, size = _unpacked(data)
     if size < 0:
         return ""
-    name = _find(hello[:size])
-    return "" if name is None and len(hello) >= size else name
+    name = _find(message, 4, min(4 + size, len(message)))
+    return "" if name is None and len(message) >= 4 + size else name
 
 
 def _unpacked(data: bytes) -> tuple[bytes, int]:
-    """What there is of the hello behind its length, and that length, as far as it is known; -1: it is none."""
+    """What there is of the message, and how long the hello in it is, as far as that is known; -1: it is none."""
     message = b""
     position = 0
     if data[:2] != _BEGINNING[: len(data)]:
@@ -48,33 +55,37 @@ def _unpacked(data: bytes) -> tuple[bytes, int]:
     for _ in range(_MOST_RECORDS):
         if len(message) >= 4 and len(message) - 4 >= int.from_bytes(message[1:4]):
             break
-        if position + _RECORD.size > len(data):  # there is more to come
-            return message[4:], int.from_bytes(message[1:4]) if len(message) >= 4 else _LARGEST
+        if position + _RECORD_HEADER > len(data):  # there is more to come
+            return message, int.from_bytes(message[1:4]) if len(message) >= 4 else _LARGEST
         kind, major, _, length = _RECORD.unpack_from(data, position)
         if kind != HANDSHAKE or major != _MAJOR or not 0 < length <= _LARGEST:
             break
-        position += _RECORD.size
+        position += _RECORD_HEADER
         message += data[position : position + length]
         position += length
         if message and message[0] != _CLIENT_HELLO:
             return b"", -1
     # It is whole, or goes on in a way that is none of TLS.
-    return message[4:], min(int.from_bytes(message[1:4]), len(message) - 4)
+    return message, min(int.from_bytes(message[1:4]), len(message) - 4)
 
 
-def _find(hello: bytes) -> str | None:
-    """The name, as far as the hello goes; None: there is none so far."""
-    position = _FIXED
-    for width in (1, 2, 1):  # session, suites, compression
-        if position + width > len(hello):
-            return None
-        position += width + int.from_bytes(hello[position : position + width])
-    position += 2  # how long the extensions are: they are the rest
-    while position + _EXTENSION.size <= len(hello):
-        kind, length = _EXTENSION.unpack_from(hello, position)
+def _find(data: bytes, position: int, end: int) -> str | None:
+    """The name in a hello that lies there in the data, as far as it has come; None: there is none so far."""
+    position += _FIXED
+    if position >= end:
+        return None
+    position += 1 + data[position]  # the session
+    if position + 2 > end:
+        return None
+    position += 2 + (data[position] << 8 | data[position + 1])  # the suites
+    if position >= end:
+        return None
+    position += 1 + data[position] + 2  # compression, and how long the extensions are: they are the rest
+    while position + _EXTENSION.size <= end:
+        kind, length = _EXTENSION.unpack_from(data, position)
         position += _EXTENSION.size
         if kind == _SERVER_NAME:
-            return _host(hello[position : position + length]) if position + length <= len(hello) else None
+            return _host(data[position : position + length]) if position + length <= end else None
         position += length
     return None
 
