@@ -14,6 +14,8 @@ _EPOCH = 1_577_836_800_000  # milliseconds: 2020 begins
 _WORKER_BITS = 8
 _COUNT_BITS = 14
 _LOW_BITS = _WORKER_BITS + _COUNT_BITS
+_LARGEST_COUNT = (1 << _COUNT_BITS) - 1
+_LAST_MOMENT = (1 << 41) - (1 << 36)  # milliseconds: in 2087
 LARGEST_ID = (1 << 63) - 1
 
 
@@ -83,31 +85,34 @@ class Session(msgspec.Struct, gc=False, array_like=True):
         """It is over; `now` in seconds since the epoch."""
         self.status = status
         self.reason = reason
-        self.ended = now
+        self.ended = max(now, self.started)  # the clock may have been set back meanwhile
 
 
 class SessionIds:
     """Identifiers in the order of time, which no other session has: milliseconds since 2020, worker, count.
 
-    They fit into 63 bits, and last until 2089.
+    They fit into 63 bits, and last until 2087. Each is greater than the one before it, whatever the clock does.
 
     Args:
         worker: the worker's number.
         first: where to begin counting; any number.
+        after: an identifier that was given earlier in the same place; 0: none.
     """
 
     __slots__ = ("_count", "_millisecond", "_worker")
 
-    def __init__(self, worker: int, first: int = 0) -> None:
+    def __init__(self, worker: int, first: int = 0, after: int = 0) -> None:
         self._worker = (worker & ((1 << _WORKER_BITS) - 1)) << _COUNT_BITS
-        self._count = first
-        self._millisecond = 0
+        self._count = first & _LARGEST_COUNT
+        self._millisecond = max(1, (after >> _LOW_BITS) + 1 if after else 0)
 
     def next(self, now: float) -> int:
         """One for a session that begins now, in seconds since the epoch."""
-        # Where the clock is set back, time stands still here until it has caught up.
-        self._millisecond = millisecond = max(self._millisecond, int(now * 1000) - _EPOCH)
-        self._count = count = (self._count + 1) & ((1 << _COUNT_BITS) - 1)
+        self._count = count = (self._count + 1) & _LARGEST_COUNT
+        # Where the clock is set back, time stands still here until it has caught up; or goes on by a millisecond
+        # where there would be too many in one. A clock that is far beyond our time is not followed.
+        moment = min(int(now * 1000) - _EPOCH, _LAST_MOMENT)
+        self._millisecond = millisecond = max(self._millisecond + (not count), moment)
         return millisecond << _LOW_BITS | self._worker | count
 
 

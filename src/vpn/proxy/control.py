@@ -264,6 +264,8 @@ class Report(Message, frozen=True):
     upstreams: list[UpstreamReport] = []
     counters: WorkerCounters = msgspec.field(default_factory=WorkerCounters)
     gauges: WorkerGauges = WorkerGauges()
+    whole: bool = False
+    """`live` has all live sessions: of others that were live, the end was lost."""
 
 
 class Log(Message, frozen=True):

@@ -106,12 +106,14 @@ class Core:
         self._told = Told()
         self.trace_ratio = 0.0
         """How many of the sessions are traced (`trace`): 0.0 none, 1.0 all."""
+        self._begin = recorder.begin
+        self._lost = recorder.lost
         self._quiet_until: dict[str, float] = {}
         self._count = 0
         self._peak = 0
         self._bytes_sent = 0
         self._bytes_received = 0
-        self._ids = SessionIds(number, secrets.randbits(14))
+        self._ids = SessionIds(number, secrets.randbits(14), recorder.latest)
         poller.call_later(SWEEP, self._sweep)
 
     def log(self, level: str, event: str, **fields: Any) -> None:
@@ -127,7 +129,9 @@ class Core:
     def next_session_id(self, now: float) -> int:
         """An identifier that no other session has; `now` in seconds since the epoch."""
         self._count += 1
-        return self._ids.next(now)
+        number = self._ids.next(now)
+        self._begin(number)
+        return number
 
     def trace(self, session: Session) -> None:
         """Note the steps of a session that begins, if it is one of those."""
@@ -236,6 +240,11 @@ class Core:
 
     def report(self) -> Report:
         """The counters, and what is new about the sessions since the last call."""
+        journaled = self.recorder.settle()
+        whole = self.recorder.lost != self._lost
+        if whole:  # the daemon does not hear which have ended: it is told which have not
+            self._lost = self.recorder.lost
+            self._told = Told()
         news = self._told.news(self.connections)
         counters = self.counters
         counters.loop_seconds = self.poller.busy
@@ -247,9 +256,10 @@ class Core:
             active=news.active,
             bytes_sent=self._bytes_sent + news.sent,
             bytes_received=self._bytes_received + news.received,
-            journaled=self.recorder.settle(),
+            journaled=journaled,
             live=news.fresh,
             moved=news.moved,
+            whole=whole,
             upstreams=self.outgoing.report(),
             counters=copied(counters),
             gauges=gauges(self),
@@ -265,6 +275,7 @@ class Core:
                     session.end("closed", reason, now)
                 self._record(session)
         self.recorder.settle()
+        self.recorder.give_up()
 
     def _sweep(self) -> None:
         self.poller.call_later(SWEEP, self._sweep)

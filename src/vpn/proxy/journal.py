@@ -9,7 +9,8 @@ worker that was killed had written is read by the daemon, and what a daemon that
 stored by the next one.
 
 Where the daemon hangs the ring fills up; then sessions wait in the worker, and beyond `MOST_WAITING` they are
-counted as lost.
+counted as lost. The header also says how many sessions have begun, so that of a worker that was killed it is known
+how many nobody will ever hear of.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MOST_WAITING = 20_000
 _CELL = 8
 _PAGE = 4096
 _MAGIC = 0x76706E2D6A726E31
-MAGIC, GENERATION, RING, WRITTEN, TAKEN, LOST = range(6)
+MAGIC, GENERATION, RING, WRITTEN, TAKEN, LOST, BEGUN, LATEST = range(8)
 _LENGTH = 4  # bytes
 _SKIP = (1 << 32) - 1  # in place of a length: the next record is at the beginning of the ring
 _REWIND = 256 * 1024  # bytes; who is further than that in an empty ring begins anew, so that few pages are in use
@@ -39,8 +40,12 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Session).decode
 
 
-def prepare(fd: int, capacity: int = CAPACITY) -> None:
+def prepare(fd: int, capacity: int = CAPACITY, latest: int = 0) -> None:
     """Make an empty file into a journal of a generation of its own.
+
+    Args:
+        capacity: bytes of its ring.
+        latest: an identifier that was given in its place earlier; those that follow are greater.
 
     Raises:
         OSError: there is no space for it.
@@ -50,6 +55,7 @@ def prepare(fd: int, capacity: int = CAPACITY) -> None:
     journal = Journal(fd)
     journal.cells[GENERATION] = secrets.randbits(62) + 1
     journal.cells[RING] = capacity
+    journal.cells[LATEST] = latest
     journal.cells[MAGIC] = _MAGIC  # last: now it is one
     journal.close()
 
@@ -59,15 +65,22 @@ class Journal:
 
     Args:
         fd: the file; it stays open and the caller's.
+
+    Raises:
+        ValueError: it is too short for a journal.
     """
 
     def __init__(self, fd: int) -> None:
+        if os.fstat(fd).st_size <= _PAGE:
+            raise ValueError("no journal")
         self._memory = mmap.mmap(fd, 0)
         whole = memoryview(self._memory)
         self.cells = whole[:_PAGE].cast("q")
         self.ring = whole[_PAGE:]
         self.read_to = self.cells[TAKEN]
         """How far this process has read."""
+        self.ends: list[int] = []
+        """Where each of the sessions ends that `read` returned last."""
 
     def check(self) -> None:
         """See whether this was prepared, and not cut off.
@@ -97,22 +110,40 @@ class Journal:
 
     def take(self, position: int) -> None:
         """What was written before this position is safe elsewhere, and may be overwritten."""
-        self.cells[TAKEN] = position
+        self.cells[TAKEN] = max(self.cells[TAKEN], position)
+
+    @property
+    def fullness(self) -> float:
+        """Which part of the ring is not to be overwritten, from 0 to 1."""
+        return (self.written - self.taken) / len(self.ring)
 
     @property
     def lost(self) -> int:
         """Sessions for which there was no room anywhere."""
         return self.cells[LOST]
 
+    @property
+    def begun(self) -> int:
+        """Sessions that have begun, of all workers that wrote it."""
+        return self.cells[BEGUN]
+
+    @property
+    def latest(self) -> int:
+        """The greatest identifier that was given; 0: none."""
+        return self.cells[LATEST]
+
     def read(self, until: int) -> list[Session]:
         """The sessions from where the last reading ended up to this position, which `written` has reached.
 
+        Where one of them is damaged, those before it are returned, and `read_to` is there.
+
         Raises:
-            ValueError: they are damaged; `read_to` is behind the last one that was not.
+            ValueError: the first of them is damaged.
         """
-        sessions = []
+        sessions: list[Session] = []
         ring, size = self.ring, len(self.ring)
         position = self.read_to
+        self.ends = ends = list[int]()
         while position < until:
             start = position % size
             length = int.from_bytes(ring[start : start + _LENGTH], "little") if start + _LENGTH <= size else _SKIP
@@ -120,11 +151,17 @@ class Journal:
                 position += size - start
                 continue
             end = start + _LENGTH + length
-            if end > size or position + _LENGTH + length > until:
-                raise ValueError("a record is damaged")
-            sessions.append(_decode(ring[start + _LENGTH : end]))
+            try:
+                if end > size or position + _LENGTH + length > until:
+                    raise ValueError("a record is damaged")
+                sessions.append(_decode(ring[start + _LENGTH : end]))
+            except (ValueError, msgspec.MsgspecError) as error:
+                if sessions:
+                    return sessions
+                raise ValueError(f"a record is damaged: {error}") from None
             position += _LENGTH + length
             self.read_to = position
+            ends.append(position)
         self.read_to = position
         return sessions
 
@@ -188,6 +225,21 @@ class Recorder:
         if self._written > self._alarm and self._hurry is not None:
             self._alarm = self._written + self._size
             self._hurry()
+
+    @property
+    def latest(self) -> int:
+        """The identifier that was given last; 0: none."""
+        return self._cells[LATEST]
+
+    def begin(self, number: int) -> None:
+        """A session of this identifier has begun."""
+        self._cells[LATEST] = number
+        self._cells[BEGUN] += 1
+
+    def give_up(self) -> None:
+        """Who writes ends: what waits is lost."""
+        self._cells[LOST] += len(self._waiting)
+        self._waiting.clear()
 
     def settle(self) -> int:
         """Write what waits, as far as there is room; returns how far the journal is written."""

@@ -127,6 +127,8 @@ class Listener:
                 self._arrivals.welcome(sock, session, client)
         except OSError:
             client.leave()
+            session.end("failed", "out_of_descriptors", now)
+            core.book(session)
             raise
 
     def _pause(self, error: OSError) -> None:

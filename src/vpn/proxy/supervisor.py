@@ -29,6 +29,10 @@ class Totals(msgspec.Struct, frozen=True):
     active: int
     bytes_sent: int
     bytes_received: int
+    lost: int = 0
+    """Sessions for which there was no room while the daemon did not listen."""
+    unaccounted: int = 0
+    """Sessions that had begun when their worker died, and were not heard of."""
 
 
 class Supervisor:
@@ -202,6 +206,8 @@ class Supervisor:
             active=sum(worker.report.active for worker in self._workers),
             bytes_sent=sum(report.bytes_sent for report in reports),
             bytes_received=sum(report.bytes_received for report in reports),
+            lost=sum(worker.journal.lost for worker in self._workers),
+            unaccounted=sum(worker.unaccounted for worker in self._workers),
         )
 
     def counters(self) -> WorkerCounters:

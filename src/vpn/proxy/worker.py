@@ -22,6 +22,7 @@ from vpn.proxy.accounts import Accounts
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import (
     Applied,
+    Attempts,
     Bans,
     Cut,
     Drain,
@@ -39,6 +40,7 @@ from vpn.proxy.control import (
     ToWorker,
     Tracing,
     Verdict,
+    Verify,
 )
 from vpn.proxy.core import Core
 from vpn.proxy.counters import WorkerGauges
@@ -54,6 +56,7 @@ from vpn.proxy.shaping import Lanes
 REPORT = 0.5  # seconds between two reports
 SILENCE = 5.0  # seconds without a report while nothing happens
 MOST_BEHIND = 4  # messages that the daemon may have left unread when another report is made
+MOST_WAITING = 256  # ... and when another of those is sent that may be missed
 DRAIN_CHECK = 0.05  # seconds between two looks whether the last session has ended
 
 
@@ -74,9 +77,9 @@ class Worker:
         self._channel: Channel[ToWorker] = Channel(
             sock, ToWorker, receive=self._receive, closed=self._daemon_gone, want_write=self._want_write
         )
-        lanes = Lanes(meter.cells, self._poller, lambda: self._channel.send(Hungry()))
+        lanes = Lanes(meter.cells, self._poller, lambda: self._send(Hungry()))
         recorder = Recorder(journal, lambda: self._poller.soon(self._tell))
-        self._core = Core(self._poller, self._channel.send, Accounts(meter, number, lanes), recorder, number)
+        self._core = Core(self._poller, self._send, Accounts(meter, number, lanes), recorder, number)
         self._counters = counters
         self._listeners: dict[int, Listener] = {}
         self._first: Listen | None = None
@@ -84,6 +87,7 @@ class Worker:
         self._serving = False
         self._reported = Report(0, 0, 0, 0)
         self._silent_until = 0.0
+        self._dropped = 0
         self._drain_until = 0.0
 
     def run(self) -> None:
@@ -91,6 +95,21 @@ class Worker:
         self._poller.register(self._channel.fileno(), self._on_channel, READ)
         self._poller.call_later(REPORT, self._report)
         self._poller.run()
+
+    def _send(self, message: Verify | Attempts | Log | Report | Hungry) -> None:
+        """Send what nobody has asked for. A daemon that hangs does not let it pile up.
+
+        Questions are bounded by who asks (vpn.proxy.credentials), reports by `_tell`, answers by what is asked.
+        """
+        if isinstance(message, (Attempts, Log, Hungry)):
+            if self._channel.backlog > MOST_WAITING:
+                self._dropped += 1
+                return
+            if self._dropped:
+                fields = {"messages": self._dropped}
+                self._dropped = 0
+                self._channel.send(Log("warning", "the daemon did not hear everything", fields))
+        self._channel.send(message)
 
     def _receive(self, message: ToWorker) -> None:
         match message:
@@ -221,13 +240,13 @@ class Worker:
 
     def _report_error(self, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))
-        self._channel.send(Log("error", "defect in a handler", {"traceback": text}))
+        self._send(Log("error", "defect in a handler", {"traceback": text}))
 
 
 def _steady(report: Report) -> Report:
     """The report without what is new about sessions, which is not said twice, and what changes all the time."""
     counters = msgspec.structs.replace(report.counters, loop_seconds=0.0)
-    return msgspec.structs.replace(report, live=[], moved=[], counters=counters, gauges=WorkerGauges())
+    return msgspec.structs.replace(report, live=[], moved=[], whole=False, counters=counters, gauges=WorkerGauges())
 
 
 def main() -> None:

@@ -157,6 +157,9 @@ class WorkerProcess:
         self._stopping = asyncio.Event()
         self._restarts = 0
         self._journal = Journal(surroundings.journals[number])
+        self._heard = 0
+        self.unaccounted = 0
+        """Sessions that had begun when their process died, and were not heard of."""
         self.report = _NOTHING
         self.past = _NOTHING
         """What the processes that died had counted."""
@@ -408,24 +411,40 @@ class WorkerProcess:
     def _hear(self, report: Report, until: int) -> None:
         """Pass on what is new about sessions, with those that ended from the journal."""
         journal = self._journal
-        try:
+        ended: list[Session] = []
+        with contextlib.suppress(ValueError):
             ended = journal.read(until)
-        except (ValueError, msgspec.MsgspecError) as error:
+        if journal.read_to < until:
             # Only a defect of ours, or of the memory, could do that: go on behind it.
-            self._surroundings.daemon.log.log(40, "a journal of sessions is damaged", error=str(error))
-            ended = []
+            event = "a journal of sessions is damaged: some are lost"
+            self._surroundings.daemon.log.log(40, event, worker=self._number, bytes=until - journal.read_to)
             journal.read_to = until
+        self._heard += len(ended)
         self._surroundings.daemon.sessions.hear(self._number, report, ended, journal)
 
     def _write_off(self) -> None:
         """The process is gone: its last sessions are in the journal, and what was live is closed."""
-        self._hear(_NOTHING, self._journal.written)
-        recorder = Recorder(self._journal)
+        journal = self._journal
+        self._hear(_NOTHING, journal.written)
+        recorder = Recorder(journal)
         now = time.time()
         for session in self._surroundings.daemon.sessions.orphans(self._number):
             session.end("closed", "worker_died", now)
             recorder.record(session)
-        self._hear(_NOTHING, recorder.settle())
+        written = -1
+        while written < recorder.settle():  # a part of them, where there are more than there is room for
+            written = journal.written
+            self._hear(_NOTHING, written)
+        recorder.give_up()
+        self._count_missing()
+
+    def _count_missing(self) -> None:
+        """Sessions that began in the process that is gone, and of which nobody will hear."""
+        missing = max(0, self._journal.begun - self._heard - self._journal.lost - self.unaccounted)
+        if missing:
+            self.unaccounted += missing
+            event = "sessions are unaccounted for: they began just before their worker died"
+            self._surroundings.daemon.log.log(40, event, worker=self._number, sessions=missing)
 
     def _answered(self, message: Listens | Refuses | HasCut) -> None:
         if isinstance(message, HasCut):

@@ -28,7 +28,7 @@ from vpn.settings.plane import egress_of, inbounds_of, setting_of
 from vpn.settings.proxy import ProxySettings
 
 # Settings that are in force only after a restart: sections, and fields of `proxy`.
-_FIXED_SECTIONS = ("data_dir", "api", "database", "log", "process")
+_FIXED_SECTIONS = ("data_dir", "sessions", "api", "database", "log", "process")
 _FIXED_FIELDS = ("workers",)
 
 

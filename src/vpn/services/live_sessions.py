@@ -49,6 +49,10 @@ class LiveSessions:
     def hear(self, worker: int, report: Report, ended: list[Session]) -> News:
         """Take what is new: the report's live sessions, without those that ended."""
         live = self._workers.setdefault(worker, {})
+        if report.whole:
+            there = {session.id for session in report.live} | {session.id for session in ended}
+            for number in live.keys() - there:
+                del live[number]
         began: list[Session] = []
         moved: list[Change] = []
         for session in report.live:

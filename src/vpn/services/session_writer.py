@@ -2,7 +2,11 @@
 
 A journal keeps what has been written to it until it is told that this is safe. With the sessions of a batch the
 store keeps how far each journal has been stored, in one transaction; so a batch whose outcome was not heard is
-written again without harm, by this daemon or by the next one.
+written again without harm, by this daemon or by the next one. What waits meanwhile is kept by
+vpn.services.session_queue.
+
+Rows of sessions that were live when a daemon was killed are closed when everything is stored that it left behind,
+which says more of most of them.
 """
 
 from __future__ import annotations
@@ -10,23 +14,51 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import structlog
 
 from vpn.domain.errors import Unavailable
-from vpn.domain.session import Session
-from vpn.proxy.journal import Journal, prepare
+from vpn.domain.session import Session, show_id
+from vpn.proxy.journal import Journal
 from vpn.services.live_sessions import LiveSessions
+from vpn.services.session_files import Leftovers, begin_journal
+from vpn.services.session_queue import SessionQueue
+from vpn.services.session_spill import Block, SessionSpill
 from vpn.settings.sessions import SessionSettings
 from vpn.store.sessions import Batch, SessionStore
 
 RETRY = 1.0  # seconds after a batch that could not be written
+PROMPT = 1.0  # seconds that what was left behind may hold up a start; the rest is stored while we serve
+PATIENCE = 5.0  # seconds that a store may hold up the end
+QUIET = 10.0  # seconds between two lines about the same trouble
+
+
+class WriterState(msgspec.Struct, frozen=True):
+    """How the writing stands; what is counted is so since the start."""
+
+    waiting: int
+    """Sessions in memory that are to be stored."""
+    spilled: int
+    """Sessions on disk that are to be stored."""
+    spilled_bytes: int
+    lost: int
+    """Sessions that were not stored and never will be: there was no room, or they were damaged or refused."""
+    written: int
+    """Sessions that were stored; some of them twice, which leaves one row."""
+    batches: int
+    last_seconds: float
+    """How long the last batch took."""
+    total_seconds: float
+    failing: bool
+    """Whether the last attempt failed."""
 
 
 class SessionWriter:
-    """Gathers sessions, and writes them. `run` it, and `close` it at the end.
+    """Gathers sessions, and writes them. `open` it, `run` it, and `close` it at the end.
 
     Args:
         directory: where the journals lie.
@@ -47,26 +79,61 @@ class SessionWriter:
         self._live = live
         self._settings = settings
         self._clock = clock
-        self._pending: dict[int, tuple[Journal, list[Session]]] = {}
-        self._failed: tuple[list[Batch], list[Journal]] | None = None
-        """What could not be written: it is tried again as it is, since it may have been written after all."""
+        self._spill = SessionSpill(directory, settings.spill_size)
+        self._queue = SessionQueue(self._spill, settings.batch_size)
+        self._left: set[int] | None = set()
+        """Journals of an earlier daemon; None: all of that is stored."""
+        self._asking: asyncio.Future[Any] | None = None
+        """What the store has been asked for, if it has not answered yet."""
         self._wake = asyncio.Event()
+        self._counted = WriterState(0, 0, 0, 0, 0, 0, 0.0, 0.0, failing=False)
+        self._told: dict[str, float] = {}
+        self._told_lost = 0
         self._log = structlog.get_logger("sessions")
 
     async def open(self, workers: int) -> list[int]:
-        """Store what an earlier daemon left behind, and begin new journals: a descriptor for each worker."""
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        await self._store.close_active("daemon_died", self._clock())
-        for path in sorted(self._directory.glob("*.journal")):
-            await self._finish(path)
-        return [self._begin(number) for number in range(workers)]
+        """Take what an earlier daemon left behind, and begin new journals: a descriptor for each worker.
+
+        Raises:
+            Unavailable: there is no place for them, or the store cannot be reached; nothing is lost.
+        """
+        fds: list[int] = []
+        try:
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            self._spill.open()
+            leftovers = Leftovers(self._directory, self._spill, self._store.position)
+            await leftovers.gather(self._clock())
+            for number in range(workers):
+                size = self._settings.journal_size
+                fds.append(begin_journal(self._directory, number, size, leftovers.latest))
+        except OSError as error:
+            for fd in fds:
+                os.close(fd)
+            hint = "is there space, and may we write there?"
+            raise Unavailable("journals_unusable", f"{self._directory}: {error.strerror}", hint) from None
+        self._left = leftovers.journals | self._spill.journals()
+        for journal in self._left:
+            self._queue.positions[journal] = await self._store.position(journal)
+        await self._catch_up()
+        return fds
 
     def take(self, journal: Journal, sessions: list[Session]) -> None:
-        """Write these soon; the journal holds them up to its `read_to`."""
-        _, waiting = self._pending.setdefault(journal.generation, (journal, []))
-        waiting += sessions
-        if sum(len(each) for _, each in self._pending.values()) >= self._settings.batch_size:
+        """Write these, which have just been read from the journal, soon."""
+        self._queue.take(journal, sessions)
+        if self._queue.waiting >= self._settings.batch_size:
             self._wake.set()
+        self._tell_lost()
+
+    @property
+    def state(self) -> WriterState:
+        """How it stands."""
+        return msgspec.structs.replace(
+            self._counted,
+            waiting=self._queue.waiting,
+            spilled=self._spill.sessions,
+            spilled_bytes=self._spill.size,
+            lost=self._lost(),
+        )
 
     async def run(self) -> None:
         """Write what comes, until cancelled."""
@@ -79,12 +146,17 @@ class SessionWriter:
             self._wake.clear()
             try:
                 await self.flush()
-                if loop.time() >= checkpoint:
+                if loop.time() >= checkpoint and self._left is None:
                     checkpoint = loop.time() + self._settings.checkpoint_interval
-                    await self._store.checkpoint(list(self._live))
+                    await self._ask(self._store.checkpoint(list(self._live)))
             except Unavailable as error:
-                self._log.warning("sessions cannot be stored now", reason=error.message)
+                self._complain("sessions cannot be stored now", error.message)
                 await asyncio.sleep(RETRY)
+            except Exception as error:
+                # Whatever it was, sessions go on ending.
+                self._log.error("defect while storing sessions", exc_info=error)
+                await asyncio.sleep(RETRY)
+            self._tell_lost()
 
     async def flush(self) -> None:
         """Write everything that waits.
@@ -92,42 +164,111 @@ class SessionWriter:
         Raises:
             Unavailable: the store cannot be reached; nothing is lost.
         """
-        while self._failed or self._pending:
-            batches, journals = self._failed or self._gather()
-            self._failed = (batches, journals)
-            await self._store.write(batches)
-            self._failed = None
-            for batch, journal in zip(batches, journals, strict=True):
-                journal.take(batch.end)
+        while await self._step():
+            pass
 
     async def close(self) -> None:
         """The workers have ended: write the rest. What cannot be written now is at the next start."""
-        with contextlib.suppress(Unavailable):
-            await self.flush()
-
-    def _gather(self) -> tuple[list[Batch], list[Journal]]:
-        pending, self._pending = self._pending, {}
-        journals = [journal for journal, _ in pending.values()]
-        return [Batch(each.generation, each.read_to, sessions) for each, sessions in pending.values()], journals
-
-    def _begin(self, number: int) -> int:
-        path = self._directory / f"{os.getpid()}-{number}.new"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        prepare(fd)
-        journal = Journal(fd)
-        path.rename(self._directory / f"{journal.generation:016x}.journal")
-        journal.close()
-        return fd
-
-    async def _finish(self, path: Path) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        journal = Journal(fd)
         try:
-            journal.read_to = max(journal.taken, await self._store.position(journal.generation))
-            sessions = journal.read(journal.written)
-            await self._store.write([Batch(journal.generation, journal.read_to, sessions)])
-            await self._store.forget(journal.generation)
-            path.unlink()  # noqa: ASYNC240 -- quick, and before anybody is served
-        finally:
-            journal.close()
-            os.close(fd)
+            async with asyncio.timeout(PATIENCE):
+                if self._asking is not None:
+                    await asyncio.wait({self._asking})
+                await self.flush()
+        except (TimeoutError, Unavailable) as error:
+            left = self._queue.waiting + self._spill.sessions
+            reason = error.message if isinstance(error, Unavailable) else "the database does not answer"
+            self._log.warning("sessions are left for the next start", sessions=left, reason=reason)
+        self._tell_lost(at_once=True)
+        self._spill.close()
+
+    async def _catch_up(self) -> None:
+        """Store what was left behind, as far as that goes quickly."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PROMPT
+        try:
+            while await self._step() and loop.time() < deadline:
+                pass
+        except Unavailable as error:
+            self._complain("sessions cannot be stored now", error.message)
+
+    async def _step(self) -> bool:
+        """Write one batch; False: nothing waits."""
+        try:
+            blocks = self._queue.next()
+        except OSError as error:
+            raise Unavailable("spill_unreadable", f"{self._directory}: {error.strerror}", "is the disk well?") from None
+        if blocks:
+            await self._write(blocks)
+        if self._left is not None and not any(map(self._spill.end, self._left)):
+            await self._ask(self._settle(self._left))
+            self._left = None
+            self._queue.positions.clear()
+        return bool(blocks)
+
+    async def _write(self, blocks: list[Block]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            await self._ask(self._store.write([Batch(each.journal, each.end, each.sessions) for each in blocks]))
+        except Exception as error:
+            self._count(failing=True)
+            if isinstance(error, Unavailable) and error.code != "database_failed":
+                raise
+            if not self._queue.divide():
+                await self._refuse(blocks[0], error)
+            return
+        self._queue.done()
+        counted, seconds = self._counted, loop.time() - began
+        self._count(
+            written=counted.written + sum(len(each.sessions) for each in blocks),
+            batches=counted.batches + 1,
+            last_seconds=seconds,
+            total_seconds=counted.total_seconds + seconds,
+            failing=False,
+        )
+        if self._told.pop("sessions cannot be stored now", None) is not None:
+            self._log.info("sessions are stored again", waiting=self._queue.waiting + self._spill.sessions)
+
+    async def _refuse(self, block: Block, error: Exception) -> None:
+        """A session cannot be stored. If it is not the store that cannot store anything, go on without it."""
+        await self._ask(self._store.write([Batch(block.journal, block.end, [])]))
+        self._queue.done()
+        self._queue.lost += 1
+        self._log.error("a session cannot be stored", session=show_id(block.sessions[0].id), reason=str(error))
+
+    async def _settle(self, journals: set[int]) -> None:
+        """Everything is stored that an earlier daemon left behind."""
+        await self._store.close_active("daemon_died", self._clock())
+        for journal in journals:
+            await self._store.forget(journal)
+
+    async def _ask(self, question: Coroutine[Any, Any, None]) -> None:
+        """Ask the store for something. It goes on if we are cancelled, so that a store that hangs holds up nobody."""
+        self._asking = asyncio.ensure_future(question)
+        await asyncio.shield(self._asking)
+
+    def _count(self, **changes: Any) -> None:
+        self._counted = msgspec.structs.replace(self._counted, **changes)
+
+    def _lost(self) -> int:
+        return self._queue.lost + self._spill.lost
+
+    def _tell_lost(self, *, at_once: bool = False) -> None:
+        """Say how many sessions were lost since that was said last."""
+        lost = self._lost() - self._told_lost
+        if lost and (self._may_tell("lost") or at_once):
+            self._told_lost += lost
+            self._log.error("sessions are lost", sessions=lost, reason=self._queue.trouble or "see above")
+
+    def _complain(self, event: str, reason: str) -> None:
+        if self._may_tell(event):
+            state = self.state
+            self._log.warning(event, reason=reason, waiting=state.waiting, spilled=state.spilled)
+
+    def _may_tell(self, event: str) -> bool:
+        """Whether this has not been said a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if now < self._told.get(event, 0.0):
+            return False
+        self._told[event] = now + QUIET
+        return True

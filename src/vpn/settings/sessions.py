@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vpn.settings.values import Seconds, Section
+from vpn.settings.values import Seconds, Section, Size
 
 
 class SessionSettings(Section):
@@ -15,4 +15,14 @@ class SessionSettings(Section):
     batch_interval: Seconds = Field(1.0, description="Seconds between two of these.")
     checkpoint_interval: Seconds = Field(
         30.0, description="Seconds between two times that what live sessions have moved is written."
+    )
+    journal_size: Size = Field(
+        4 * 1024 * 1024,
+        ge=64 * 1024,
+        le=1024**3,
+        description="The file in which a worker keeps sessions that ended until they are stored, e.g. 4MiB.",
+    )
+    spill_size: Size = Field(
+        256_000_000,
+        description="Files for sessions while the database is away, at most; what is beyond that is lost, and counted.",
     )

@@ -12,7 +12,7 @@ from vpn.domain.address import Endpoint, pack, parse_endpoint
 from vpn.domain.destination import parse_destination
 from vpn.domain.errors import Invalid
 from vpn.domain.network import parse_network
-from vpn.domain.units import LARGEST, parse_rate
+from vpn.domain.units import LARGEST, parse_rate, parse_size
 from vpn.settings import paths
 
 
@@ -57,6 +57,15 @@ def _to_rate(value: Any) -> Any:
         raise ValueError(f"a rate: {error.hint}") from None
 
 
+def _to_size(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_size(value)
+    except Invalid as error:
+        raise ValueError(f"a size: {error.hint}") from None
+
+
 def _checked(parse: Callable[[str], object]) -> Callable[[str], str]:
     def check(value: str) -> str:
         try:
@@ -86,6 +95,8 @@ Listen = Annotated[Endpoint, BeforeValidator(_to_endpoint)]
 ListenOrNot = Annotated[Endpoint | None, BeforeValidator(_to_endpoint_or_none)]
 Rate = Annotated[int, BeforeValidator(_to_rate), Field(ge=0, le=LARGEST)]
 """Bits per second."""
+Size = Annotated[int, BeforeValidator(_to_size), Field(ge=0, le=LARGEST)]
+"""Bytes."""
 Seconds = Annotated[float, Field(gt=0, le=86400 * 7, allow_inf_nan=False)]
 NetworkText = Annotated[str, AfterValidator(_checked(parse_network))]
 DestinationText = Annotated[str, AfterValidator(_checked(parse_destination))]
