@@ -7,6 +7,7 @@ from vpn.domain.session import Session
 from vpn.proxy.client import Client
 from vpn.proxy.control import Moved
 from vpn.proxy.core import SWEEP, Core
+from vpn.proxy.journal import Recorder
 from vpn.proxy.poller import Poller
 
 INBOUND = Inbound("main", "mixed", Endpoint("127.0.0.1", 1))
@@ -97,6 +98,29 @@ def test_who_has_not_asked_for_anything_is_no_session(core):
     Connection(core, "a").session.id = 0
     report = core.report()
     assert (report.active, report.live) == (0, [])
+
+
+def test_where_an_end_was_lost_all_live_sessions_are_told_again(core, monkeypatch):
+    monkeypatch.setattr("vpn.proxy.journal.MOST_WAITING", 3)
+    session, gone = Connection(core, "a").session, Connection(core, "b")
+    assert len(core.report().live) == 2
+    core.end(gone)
+    filler = Session(1, "main", "192.0.2.1", 1, 0.0, host="x" * 100_000)
+    while not core.journal.lost:
+        core.book(filler)
+    report = core.report()
+    assert (report.whole, report.live) == (True, [session])
+    again = core.report()
+    assert (again.whole, again.live) == (False, [])
+
+
+def test_identifiers_go_on_after_those_of_an_earlier_process(core):
+    numbers = [core.next_session_id(moment) for moment in (1.8e9, 1.7e9)]
+    assert core.journal.latest == numbers[-1] > numbers[0]
+    assert core.journal.begun == 2
+    again = Core(core.poller, pytest.fail, lone_accounts(), Recorder(core.journal))
+    assert again.next_session_id(1.6e9) > numbers[-1]
+    again.resolver.close()
 
 
 def test_a_worker_that_is_left_alone_writes_down_what_is_live(core):

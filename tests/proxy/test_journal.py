@@ -95,6 +95,61 @@ def test_an_empty_file_and_one_cut_off_are_no_journals(journal):
         journal.check()
 
 
+def test_a_file_that_is_too_short_is_none():
+    fd = os.memfd_create("journal")
+    for size in (0, 7, 4096):
+        os.ftruncate(fd, size)
+        with pytest.raises(ValueError, match="no journal"):
+            Journal(fd)
+    os.close(fd)
+
+
+def test_what_is_before_the_damage_is_read_with_where_it_ends(journal):
+    recorder = Recorder(journal)
+    for number in (1, 2, 3):
+        recorder.record(session(number))
+    assert [each.id for each in journal.read(journal.written)] == [1, 2, 3]
+    ends = journal.ends
+    assert ends[-1] == journal.written
+    journal.read_to = 0
+    journal.ring[ends[1] : ends[1] + 4] = b"\xff\xff\x00\x00"
+    assert [each.id for each in journal.read(journal.written)] == [1, 2]
+    assert (journal.ends, journal.read_to) == (ends[:2], ends[1])
+    with pytest.raises(ValueError, match="damaged"):
+        journal.read(journal.written)
+
+
+def test_how_full_it_is_goes_by_what_was_taken_and_nothing_is_given_back(journal):
+    recorder = Recorder(journal)
+    assert journal.fullness == 0
+    recorder.record(session(1))
+    assert journal.fullness == journal.written / SMALL
+    journal.take(journal.written)
+    journal.take(0)
+    assert journal.fullness == 0
+
+
+def test_it_knows_how_many_have_begun_and_the_last_of_them():
+    fd = os.memfd_create("journal")
+    prepare(fd, SMALL, latest=5)
+    journal = Journal(fd)
+    os.close(fd)
+    recorder = Recorder(journal)
+    assert (recorder.latest, journal.begun) == (5, 0)
+    recorder.begin(6)
+    recorder.begin(9)
+    assert (journal.latest, journal.begun, Recorder(journal).latest) == (9, 2, 9)
+
+
+def test_what_waits_when_the_writer_ends_is_lost(journal):
+    recorder = Recorder(journal)
+    while not recorder.waiting:
+        recorder.record(session(1))
+    recorder.record(session(1))
+    recorder.give_up()
+    assert (journal.lost, recorder.waiting) == (2, 0)
+
+
 def test_damage_is_told_and_what_was_before_is_kept(journal):
     recorder = Recorder(journal)
     recorder.record(session(1))

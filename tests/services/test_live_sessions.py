@@ -9,8 +9,8 @@ def session(number=1, **fields):
     return Session(number, "main", "192.0.2.1", 4711, 1.0, **fields)
 
 
-def report(live=(), moved=()):
-    return Report(0, 0, 0, 0, live=list(live), moved=list(moved))
+def report(live=(), moved=(), **fields):
+    return Report(0, 0, 0, 0, live=list(live), moved=list(moved), **fields)
 
 
 def test_changes_add_up_to_what_a_session_moved():
@@ -40,3 +40,11 @@ def test_the_sessions_of_a_worker_that_is_gone_are_taken_away():
     assert [each.id for each in live] == [2]
     assert live.get(1) is None
     assert live.get(2) == msgspec.structs.replace(session(2))
+
+
+def test_those_are_gone_whose_end_was_lost():
+    live = LiveSessions()
+    live.hear(0, report([session(1), session(2), session(3)]), [])
+    news = live.hear(0, report([session(2)], whole=True), [session(3, bytes_sent=5, status="closed")])
+    assert [each.id for each in live] == [2]
+    assert (news.began, [(each.session.id, each.sent) for each in news.ended]) == ([], [(3, 5)])
