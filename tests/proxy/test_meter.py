@@ -2,7 +2,9 @@ import os
 
 import pytest
 
-from vpn.proxy.meter import CONNECTIONS, DOWN, RATE_UP, STOP, UP, Meter, prepare, size
+from tests.support.child import in_child
+from tests.support.small_disk import on_small_disk
+from vpn.proxy.meter import CONNECTIONS, DOWN, RATE_UP, RESERVED, STOP, UP, Meter, prepare, size
 
 
 @pytest.fixture
@@ -91,3 +93,43 @@ def test_one_that_was_cut_off_is_none(fd):
     with pytest.raises(ValueError, match="no meter"):
         meter.check()
     meter.close()
+
+
+def test_on_a_full_disk_there_is_an_error_and_nobody_is_killed(tmp_path):
+    """A page that the disk has no room for would kill who touches it."""
+    code = """
+        import os
+        from vpn.proxy.meter import DEVICES, LINE, RESERVED, SLOTS, Meter, prepare
+        fd = os.open(sys.argv[1] + "/meter", os.O_RDWR | os.O_CREAT)
+        prepare(fd, 2)
+        meter = Meter(fd)
+        reserved = 0
+        try:
+            for slot in range(SLOTS):
+                if slot % RESERVED == 0:
+                    meter.reserve(fd, slot)
+                meter.assign(slot, slot + 1, used=True)
+                for first, length in meter._lines(slot):
+                    for cell in range(first, first + length):
+                        meter.cells[cell] = 7
+                reserved += 1
+        except OSError as error:
+            answer([error.strerror, reserved])
+    """
+    problem, slots = in_child(code, str(tmp_path), through=on_small_disk(tmp_path, 4 * 1024 * 1024))
+    assert problem == "No space left on device"
+    assert slots > 10 * RESERVED
+    assert slots % RESERVED == 0
+
+
+def test_there_is_no_meter_where_there_is_no_space(tmp_path):
+    code = """
+        import os
+        from vpn.proxy.meter import prepare
+        try:
+            prepare(os.open(sys.argv[1] + "/meter", os.O_RDWR | os.O_CREAT), 2)
+        except OSError as error:
+            answer(error.strerror)
+    """
+    small = on_small_disk(tmp_path, 256 * 1024)
+    assert in_child(code, str(tmp_path), through=small) == "No space left on device"

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 from datetime import UTC, datetime
 from functools import partial
@@ -180,6 +181,20 @@ async def test_when_there_is_no_room_that_is_told(house, monkeypatch):
     assert [ledger.slot(number) for number in (7, 8, 9)] == [1, 2, 0]
     ledger.release({8})
     assert ledger.slot(9) == 1
+
+
+async def test_who_there_is_no_space_for_on_the_disk_has_no_slot_until_there_is(house, monkeypatch, capsys):
+    monkeypatch.setattr("vpn.services.ledger.RESERVED", 4)
+    ledger = await house.open()
+
+    def full(self, fd, slot):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Meter, "reserve", full)
+        assert [ledger.slot(number) for number in (11, 12, 13, 14, 15)] == [1, 2, 3, 0, 0]
+    assert capsys.readouterr().out.count("users cannot be counted, and not let in") == 1
+    assert [ledger.slot(number) for number in (14, 15)] == [4, 5]
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 1000])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 _FRAME = """
@@ -16,10 +17,13 @@ def answer(value):
 """
 
 
-def in_child(code: str, *arguments: str) -> Any:
-    """Run `code`, which has `sys.argv[1:]`, and return what it gives to `answer`."""
+def in_child(code: str, *arguments: str, through: Sequence[str] = ()) -> Any:
+    """Run `code`, which has `sys.argv[1:]`, and return what it gives to `answer`.
+
+    `through` are the words of another program before it.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", _FRAME + textwrap.dedent(code), *arguments],
+        [*through, sys.executable, "-c", _FRAME + textwrap.dedent(code), *arguments],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

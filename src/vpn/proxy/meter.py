@@ -9,7 +9,8 @@
 
 Every other cell has one writer, so there are no locks; who wants to know about a user adds up the workers' cells. A
 user's cells of one kind fill a cache line. The memory is a file: what was counted outlives every process, and
-is booked when the daemon is back (vpn.services.enforcement). Nothing but touched pages takes space.
+is booked when the daemon is back (vpn.services.enforcement). Only what is reserved takes space, and nothing else is
+touched: a page that the disk has no room for would kill who writes it.
 
 Slot 0 belongs to those who are no user of ours, together: they are counted, and nobody looks.
 """
@@ -26,6 +27,8 @@ SLOTS = 65536
 LINE = 8  # cells in a cache line
 DEVICES = 32
 """Source addresses of one user that one worker can tell apart."""
+RESERVED = 64
+"""Slots for which space is reserved at once; what belongs to them begins and ends with a page."""
 _CELL = 8  # bytes
 _PAGE = 4096 // _CELL
 _MAGIC = 0x76706E2D6D657431
@@ -47,13 +50,21 @@ def size(workers: int) -> int:
 
 
 def prepare(fd: int, workers: int) -> None:
-    """Make an empty file into a meter of a generation of its own."""
+    """Make an empty file into a meter of a generation of its own.
+
+    Raises:
+        OSError: there is no space for it.
+    """
     os.ftruncate(fd, size(workers))
+    os.posix_fallocate(fd, 0, (_HEADER + SLOTS) * _CELL)
     meter = Meter(fd)
-    meter.cells[GENERATION] = secrets.randbits(62) + 1
-    meter.cells[WORKERS] = workers
-    meter.cells[MAGIC] = _MAGIC  # last: now it is one
-    meter.close()
+    try:
+        meter.cells[GENERATION] = secrets.randbits(62) + 1
+        meter.cells[WORKERS] = workers
+        meter.reserve(fd, 0)
+        meter.cells[MAGIC] = _MAGIC  # last: now it is one
+    finally:
+        meter.close()
 
 
 class Meter:
@@ -105,8 +116,23 @@ class Meter:
         """Whose slot it is; 0: nobody's."""
         return self.cells[_HEADER + slot]
 
+    def reserve(self, fd: int, slot: int) -> None:
+        """See to it that there is space on the disk for this slot and its neighbours (`RESERVED`); `fd` is the file's.
+
+        Raises:
+            OSError: there is none.
+        """
+        first = slot - slot % RESERVED
+        os.posix_fallocate(fd, self.order(first) * _CELL, RESERVED * LINE * _CELL)
+        for worker in range(self.workers):
+            os.posix_fallocate(fd, self.count(worker, first) * _CELL, RESERVED * LINE * _CELL)
+            os.posix_fallocate(fd, self.devices(worker, first) * _CELL, RESERVED * DEVICES * _CELL)
+
     def assign(self, slot: int, number: int, *, used: bool) -> None:
-        """Give a slot, in which nobody is counted any more, to a user; if it was used before, begin with nothing."""
+        """Give a slot, in which nobody is counted any more, to a user; if it was used before, begin with nothing.
+
+        There is to be space for it (`reserve`).
+        """
         self.cells[_HEADER + slot] = 0
         if used:
             for first, length in self._lines(slot):

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from itertools import zip_longest
@@ -20,9 +21,10 @@ import structlog
 
 from vpn.domain.errors import Unavailable
 from vpn.domain.quota import period_start
-from vpn.proxy.meter import DOWN, OPENED, SLOTS, UP, Meter, prepare
+from vpn.proxy.meter import DOWN, OPENED, RESERVED, SLOTS, UP, Meter, prepare
 from vpn.store.usage import Counted, UsageStore
 
+QUIET = 10.0  # seconds between two lines about the same trouble
 PATIENCE = 5.0  # seconds for workers of a daemon that was killed to follow it
 
 Zones = Mapping[int, tzinfo]
@@ -47,6 +49,9 @@ class Ledger:
         self._next = 1
         self._top = 1
         """Slots that were ever in use."""
+        self._reserved = {0}
+        """Where there is space on the disk, in units of `RESERVED` slots."""
+        self._complain_at = 0.0
         self._seen: tuple[list[int], list[int], list[int]] = ([], [], [])
         self._booked: dict[int, tuple[int, int]] = {}
         self._unbooked: set[int] = set()
@@ -81,7 +86,7 @@ class Ledger:
         return self._meter is not None
 
     def slot(self, number: int) -> int:
-        """Where a user is counted, from now on; 0: there is no room for another user."""
+        """Where a user is counted, from now on; 0: there is no room for another user, here or on the disk."""
         slot = self._slots.get(number)
         if slot is not None:
             return slot
@@ -90,12 +95,30 @@ class Ledger:
             slot = self._next
             self._next = self._next % (SLOTS - 1) + 1
             if not taken(slot):
+                if not self._reserve(slot):
+                    self._next = slot
+                    return 0
                 self.meter.assign(slot, number, used=slot < self._top)
                 self._top = max(self._top, slot + 1)
                 self._slots[number] = slot
                 self._booked[number] = (0, 0)
                 return slot
         return 0
+
+    def _reserve(self, slot: int) -> bool:
+        """See to it that there is space for a slot."""
+        if slot // RESERVED in self._reserved:
+            return True
+        try:
+            self.meter.reserve(self._fd, slot)
+        except OSError as error:
+            if (now := time.monotonic()) >= self._complain_at:
+                self._complain_at = now + QUIET
+                log = structlog.get_logger("ledger")
+                log.error("users cannot be counted, and not let in", meter=str(self._path), reason=error.strerror)
+            return False
+        self._reserved.add(slot // RESERVED)
+        return True
 
     def release(self, keep: set[int]) -> None:
         """Users other than these are gone, and their connections with them."""
