@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import tempfile
 import uuid
 import warnings
@@ -11,6 +14,8 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
+
+from tests.support.processes import children
 
 
 class Postgres:
@@ -29,6 +34,38 @@ class Postgres:
         name = f"test_{uuid.uuid4().hex}"
         self._execute(f"CREATE DATABASE {name}")
         return f"postgresql://postgres@/{name}?host={self._directory}"
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It answers nobody, and hangs up on nobody."""
+        processes = [self._process, *children(self._process)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It is shut down, and started again."""
+        program = Path(f"/proc/{self._process}/exe").readlink().with_name("pg_ctl")
+        account = Path(f"/proc/{self._process}").stat().st_uid
+
+        def control(*words: str) -> None:
+            command = [program, "-D", self._directory, "-w", *words]
+            subprocess.run(command, user=account, cwd=self._directory, stdout=subprocess.DEVNULL, check=True)
+
+        control("-m", "fast", "stop")
+        try:
+            yield
+        finally:
+            control("-l", f"{self._directory}/log", "-o", f"-h '' -k {self._directory}", "start")
+
+    @property
+    def _process(self) -> int:
+        return int((self._directory / "postmaster.pid").read_text().split()[0])
 
     def _execute(self, statement: LiteralString) -> None:
         with psycopg.connect(host=str(self._directory), user="postgres", dbname="postgres", autocommit=True) as admin:

@@ -32,6 +32,11 @@ def descriptors(processes: Iterable[int]) -> int:
     return sum(len(_links(process)) for process in processes)
 
 
+def children(process: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 def _links(process: int) -> list[str]:
     links = []
     for entry in Path(f"/proc/{process}/fd").iterdir():
