@@ -138,6 +138,22 @@ def test_the_database_is_gone_for_a_while(data_dir, fault):
         assert len(stored) == len(set(stored)), "none is there twice"
 
 
+def test_the_daemon_hangs_for_a_while(data_dir):
+    history = History(data_dir)
+    with start(data_dir) as daemon, tcp_server(echo) as port:
+        site = Site(daemon)
+        site.add("alice")
+        with site.tunnels("alice", port) as clients:
+            os.kill(daemon.process.pid, signal.SIGSTOP)
+            try:
+                sources = [visit(daemon.port) for _ in range(1500)]  # more than the journals hold
+                assert all(map(is_alive, clients))
+            finally:
+                os.kill(daemon.process.pid, signal.SIGCONT)
+            until(lambda: set(sources) <= set(history.ports()))
+        assert not logged(daemon, "sessions are lost")
+
+
 def test_what_waits_on_disk_is_damaged_and_the_daemon_killed(data_dir):
     history = History(data_dir)
     with start(data_dir) as daemon:

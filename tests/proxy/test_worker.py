@@ -20,6 +20,7 @@ from vpn.proxy.control import (
     Drain,
     Listen,
     Listening,
+    Log,
     Ready,
     Report,
     Rules,
@@ -29,7 +30,9 @@ from vpn.proxy.control import (
     Verify,
 )
 from vpn.proxy.listener import open_socket
-from vpn.proxy.meter import prepare
+from vpn.proxy.meter import Meter, prepare
+from vpn.proxy.poller import READ
+from vpn.proxy.worker import MOST_WAITING, Worker
 
 
 def listen(*ports):
@@ -168,6 +171,37 @@ def test_it_leaves_signals_of_the_terminal_to_the_daemon(worker):
     worker.process.terminate()
     worker.channel.send(snapshot(2))
     assert worker.next(Applied) == Applied(2)
+
+
+def test_what_a_daemon_that_hangs_does_not_hear_does_not_pile_up():
+    messages = 5000
+    ours, theirs = socket.socketpair()
+    memory, metered, journaled = limits.create(1), os.memfd_create("meter"), os.memfd_create("journal")
+    prepare(metered, 1)
+    journal.prepare(journaled)
+    worker = Worker(theirs, limits.Counters(memory), Meter(metered), journal.Journal(journaled), 0)
+    for fd in (memory, metered, journaled):
+        os.close(fd)
+    worker._poller.register(theirs.fileno(), worker._on_channel, READ)
+    told = Log("info", "datagram refused", {"destination": "x" * 1000})
+    for _ in range(messages):
+        worker._send(told)
+        worker._tell()
+    assert worker._channel.backlog <= MOST_WAITING + 1
+    heard = []
+    ours.setblocking(False)
+    channel = Channel(ours, ToDaemon, receive=heard.append, closed=lambda: None, want_write=lambda wanted: None)
+    while worker._channel.backlog:
+        channel.on_readable()
+        worker._channel.on_writable()
+    worker._send(told)
+    while channel.on_readable():
+        pass
+    assert heard[-2].event == "the daemon did not hear everything"
+    assert heard[-2].fields["messages"] == messages + 1 - sum(each == told for each in heard)
+    channel.close()
+    worker._channel.close()
+    worker._core.resolver.close()
 
 
 def test_it_imports_little():
