@@ -118,6 +118,10 @@ def test_of_a_damaged_file_what_can_be_read_is_and_it_is_kept_aside(spill, tmp_p
     assert spill.lost == 2
     assert files(tmp_path) == ["00000001.damaged"]
     assert "a file of waiting sessions is damaged" in capsys.readouterr().out
+    again = reopened(spill, tmp_path)
+    again.append(block(7, 5))
+    assert files(tmp_path) == ["00000001.damaged", "00000002.spill"], "what was kept aside stays"
+    again.close()
 
 
 def test_one_that_was_cut_off_gives_what_is_whole(spill, tmp_path, capsys):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -47,35 +46,29 @@ class Leftovers:
     Args:
         directory: where they lie.
         spill: where their sessions go.
-        position: how far a journal has been stored.
     """
 
-    def __init__(self, directory: Path, spill: SessionSpill, position: Callable[[int], Awaitable[int]]) -> None:
+    def __init__(self, directory: Path, spill: SessionSpill) -> None:
         self._directory = directory
         self._spill = spill
-        self._position = position
         self._log = structlog.get_logger("sessions")
         self.journals: set[int] = set()
         """Those whose files are no more."""
         self.latest = 0
         """The greatest identifier that was given."""
 
-    async def gather(self, now: float) -> None:
-        """Bring what is not stored to the spill, and remove the files; `now` in seconds since the epoch.
-
-        Raises:
-            Unavailable: the store cannot be reached; nothing is lost.
-        """
+    def gather(self, now: float) -> None:
+        """Bring what was not taken to the spill, and remove the files; `now` in seconds since the epoch."""
         for path in sorted(self._directory.glob("*.journal")):
             try:
-                await self._take(path, now)
+                self._take(path, now)
             except ValueError:
                 self._put_aside(path)
             except OSError as error:
                 event = "sessions of an earlier run wait for the next start"
                 self._log.error(event, kept=str(path), reason=error.strerror)
 
-    async def _take(self, path: Path, now: float) -> None:
+    def _take(self, path: Path, now: float) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             journal = Journal(fd)
@@ -88,14 +81,13 @@ class Leftovers:
                 self.latest = max(self.latest, journal.latest)
             if journal.lost:
                 self._log.error("an earlier run has lost sessions", sessions=journal.lost)
-            stored = await self._position(generation)
-            journal.read_to = max(journal.taken, stored, self._spill.end(generation))
+            journal.read_to = max(journal.taken, self._spill.end(generation))
             journal.take(journal.read_to)
             self._move(journal)
         finally:
             journal.close()
         self.journals.add(generation)
-        path.unlink()  # noqa: ASYNC240 -- quick, and before anybody is served
+        path.unlink()
 
     def _move(self, journal: Journal) -> None:
         while journal.read_to < journal.written:

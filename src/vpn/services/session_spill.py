@@ -31,6 +31,7 @@ from vpn.domain.session import Session
 
 SEGMENT = 4 * 1024 * 1024
 """Bytes of a file after which the next one begins."""
+_NAME = "[0-9]" * 8
 _MARK = b"\x93vpnsess"
 _HEAD = struct.Struct("<8sIIQQI")  # mark, length, sessions, journal, end, checksum of what follows
 _SUM = struct.Struct("<I")  # checksum of all this
@@ -116,9 +117,9 @@ class SessionSpill:
 
     def open(self) -> None:
         """Find what an earlier daemon left behind."""
-        for path in sorted(self._directory.glob("*.spill")):
-            self._segments.append(_survey(path))
-            self._next = max(self._next, int(path.stem) + 1 if path.stem.isdigit() else 1)
+        self._segments += [_survey(path) for path in sorted(self._directory.glob(f"{_NAME}.spill"))]
+        taken = [path.stem for kind in ("spill", "damaged") for path in self._directory.glob(f"{_NAME}.{kind}")]
+        self._next = max(map(int, taken), default=0) + 1
 
     @property
     def sessions(self) -> int:

@@ -101,8 +101,8 @@ class SessionWriter:
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             self._spill.open()
-            leftovers = Leftovers(self._directory, self._spill, self._store.position)
-            await leftovers.gather(self._clock())
+            leftovers = Leftovers(self._directory, self._spill)
+            leftovers.gather(self._clock())
             for number in range(workers):
                 size = self._settings.journal_size
                 fds.append(begin_journal(self._directory, number, size, leftovers.latest))
