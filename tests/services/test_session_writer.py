@@ -1,5 +1,6 @@
 import asyncio
 import os
+import resource
 
 import pytest
 from sqlalchemy import text
@@ -7,6 +8,7 @@ from structlog.testing import capture_logs
 
 from vpn.domain.errors import Unavailable
 from vpn.domain.session import Session
+from vpn.proxy.control import Report
 from vpn.proxy.journal import RING, TAKEN, Journal, Recorder
 from vpn.services import session_writer
 from vpn.services.live_sessions import LiveSessions
@@ -282,6 +284,33 @@ async def test_where_there_is_no_place_for_journals(tmp_path, database):
     house = House(tmp_path / "file" / "sessions", database)
     with pytest.raises(Unavailable, match="Not a directory"):
         await house.begin()
+
+
+async def test_where_there_is_no_space_for_journals_nothing_is_left_behind(tmp_path, database):
+    house = House(tmp_path / "sessions", database)
+    before = len(os.listdir("/proc/self/fd"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL, limits[1]))  # Python ignores SIGXFSZ
+    try:
+        with pytest.raises(Unavailable, match="too large"):
+            await house.begin()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(house.directory.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_how_far_live_sessions_have_come_is_stored_now_and_then(tmp_path, database):
+    house = House(tmp_path / "sessions", database, checkpoint_interval=0.01, batch_interval=0.01)
+    await house.begin()
+    live = session(7, status="active", ended=0.0, bytes_sent=5)
+    house.live.hear(0, Report(0, 0, 0, 0, live=[live]), [])
+    running = asyncio.create_task(house.writer.run())
+    while await house.store.get(7) is None:  # noqa: ASYNC110 -- the store tells nobody
+        await asyncio.sleep(0.005)
+    assert (await house.store.get(7)).bytes_sent == 5
+    running.cancel()
+    await house.writer.close()
 
 
 async def test_identifiers_go_on_where_an_earlier_daemon_was(house):

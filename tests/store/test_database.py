@@ -104,6 +104,15 @@ async def test_a_server_that_is_not_there_and_no_password_in_the_message():
     assert "topsecret" not in caught.value.message + caught.value.hint
 
 
+async def test_a_server_that_says_nothing_more_is_given_up_and_the_url_may_say_when(postgres):
+    database = Database(postgres.new_database() + "&connect_timeout=3")
+    async with database.begin() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        parameters = driver.info.get_parameters()
+    await database.close()
+    assert (parameters["connect_timeout"], parameters["tcp_user_timeout"]) == ("3", "30000")
+
+
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://me@host/x", "postgresql:/"])
 async def test_what_is_no_database_url(url):
     with pytest.raises(Invalid) as caught:

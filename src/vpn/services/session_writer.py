@@ -85,6 +85,7 @@ class SessionWriter:
         """Journals of an earlier daemon; None: all of that is stored."""
         self._asking: asyncio.Future[Any] | None = None
         """What the store has been asked for, if it has not answered yet."""
+        self._next_checkpoint = 0.0
         self._wake = asyncio.Event()
         self._counted = WriterState(0, 0, 0, 0, 0, 0, 0.0, 0.0, failing=False)
         self._told: dict[str, float] = {}
@@ -137,18 +138,16 @@ class SessionWriter:
 
     async def run(self) -> None:
         """Write what comes, until cancelled."""
-        loop = asyncio.get_running_loop()
-        checkpoint = loop.time() + self._settings.checkpoint_interval
+        self._next_checkpoint = asyncio.get_running_loop().time() + self._settings.checkpoint_interval
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.batch_interval):
                     await self._wake.wait()
             self._wake.clear()
             try:
-                await self.flush()
-                if loop.time() >= checkpoint and self._left is None:
-                    checkpoint = loop.time() + self._settings.checkpoint_interval
-                    await self._ask(self._store.checkpoint(list(self._live)))
+                while await self._step():
+                    await self._checkpoint()
+                await self._checkpoint()
             except Unavailable as error:
                 self._complain("sessions cannot be stored now", error.message)
                 await asyncio.sleep(RETRY)
@@ -180,6 +179,13 @@ class SessionWriter:
             self._log.warning("sessions are left for the next start", sessions=left, reason=reason)
         self._tell_lost(at_once=True)
         self._spill.close()
+
+    async def _checkpoint(self) -> None:
+        """Store what live sessions have moved, if it is time for that."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_checkpoint and self._left is None:
+            self._next_checkpoint = now + self._settings.checkpoint_interval
+            await self._ask(self._store.checkpoint(list(self._live)))
 
     async def _catch_up(self) -> None:
         """Store what was left behind, as far as that goes quickly."""

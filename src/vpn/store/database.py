@@ -20,6 +20,14 @@ _DRIVERS = {
     "postgres": "postgresql+psycopg",
     "sqlite": "sqlite+aiosqlite",
 }
+# PostgreSQL's: a server whose machine is gone says nothing more, and would be waited for a quarter of an hour.
+_TIMEOUTS = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 15,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 _MIGRATION_LOCK = 0x76706E  # any number, the same for all daemons on one PostgreSQL
 
 
@@ -53,8 +61,12 @@ class Database:
         self.name = parsed.render_as_string(hide_password=True)
         self.is_sqlite = driver.startswith("sqlite")
         # Parameters are kept out of error messages: password hashes are among them.
+        timeouts = {} if self.is_sqlite else {name: _TIMEOUTS[name] for name in _TIMEOUTS.keys() - parsed.query.keys()}
         self._engine = create_async_engine(
-            parsed.set(drivername=driver), pool_pre_ping=not self.is_sqlite, hide_parameters=True
+            parsed.set(drivername=driver),
+            connect_args=timeouts,
+            pool_pre_ping=not self.is_sqlite,
+            hide_parameters=True,
         )
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
