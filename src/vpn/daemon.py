@@ -26,6 +26,7 @@ from vpn import logs, privileges
 from vpn.api import in_process
 from vpn.api.app import Services, create_app
 from vpn.api.auth import trusted
+from vpn.api.events_stream import EventStreams
 from vpn.api.server import APIServer
 from vpn.data_directory import DataDirectory
 from vpn.domain.address import Endpoint
@@ -100,6 +101,7 @@ class House(NamedTuple):
     policy: PolicyService
     writer: SessionWriter
     feed: SessionFeed
+    streams: EventStreams
 
 
 class _Opened(NamedTuple):
@@ -198,6 +200,7 @@ async def _serve(
                 await supervisor.stop(settings.proxy.drain_timeout)
             finally:
                 supervisor.kill()
+                house.streams.close()  # they would be waited for
                 for server in servers:
                     await server.stop()
                 authentication.close()
@@ -232,6 +235,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
         policy = PolicyService(PolicyStore(database), settings.policy, stored_groups(user_store), clock)
         data_plane = DataPlane(settings, snapshots, bans, shaping, policy, reread)
         status = StatusService(user_store, data_plane.inbounds)
+        streams = EventStreams()
         services = Services(
             users=users,
             groups=GroupService(group_store, snapshots, clock),
@@ -242,6 +246,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             data_plane=data_plane,
             bans=bans,
             policy=policy,
+            streams=streams,
         )
         live = LiveSessions()
         writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
@@ -263,6 +268,7 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             policy=policy,
             writer=writer,
             feed=feed,
+            streams=streams,
         )
     finally:
         await database.close()

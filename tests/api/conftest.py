@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from vpn.api import in_process
 from vpn.api.app import Services, create_app
+from vpn.api.events_stream import EventStreams
 from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
@@ -67,6 +68,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings),
         bans=bans,
         policy=policy,
+        streams=EventStreams(),
     )
     yield create_app(services, TOKEN)
     await database.close()

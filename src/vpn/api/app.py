@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vpn import __version__
 from vpn.api import errors
 from vpn.api.auth import Guard, documented
+from vpn.api.events_stream import EventStreams
 from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
 from vpn.api.routes import groups as group_routes
@@ -56,6 +57,7 @@ class Services(NamedTuple):
     data_plane: DataPlane
     bans: BanService
     policy: PolicyService
+    streams: EventStreams
 
 
 def create_app(services: Services, token: str) -> FastAPI:

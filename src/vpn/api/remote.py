@@ -6,9 +6,10 @@ Apart from `local`, because a command for the daemon on this machine need not im
 from __future__ import annotations
 
 import http.client
+from collections.abc import Callable, Iterator
 from urllib.parse import SplitResult, urlsplit
 
-from vpn.api.client import TIMEOUT, Transport, Unreachable
+from vpn.api.client import MOST_SILENT, TIMEOUT, Stream, Transport, Unreachable
 
 
 def over_tcp(url: str, token: str, timeout: float = TIMEOUT) -> Transport:
@@ -17,16 +18,60 @@ def over_tcp(url: str, token: str, timeout: float = TIMEOUT) -> Transport:
     Raises:
         Unreachable: the URL is not one, or the daemon does not answer.
     """
+    name, prefix, connect = _server(url, token, timeout)
+
+    def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        connection = connect()
+        try:
+            connection.request(method, prefix + target, body or None, _headers(token))
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (http.client.HTTPException, OSError) as error:
+            raise _broke_off(name, error) from None
+        finally:
+            connection.close()
+
+    return transport
+
+
+def stream_tcp(url: str, token: str) -> Stream:
+    """Streams from a daemon elsewhere; raises what `over_tcp` does."""
+    name, prefix, connect = _server(url, token, MOST_SILENT)
+
+    def stream(method: str, target: str) -> tuple[int, Iterator[bytes]]:
+        connection = connect()
+        try:
+            connection.request(method, prefix + target, None, _headers(token))
+            response = connection.getresponse()
+        except (http.client.HTTPException, OSError) as error:
+            connection.close()
+            raise _broke_off(name, error) from None
+        return response.status, _follow(connection, response, name)
+
+    return stream
+
+
+def _follow(connection: http.client.HTTPConnection, response: http.client.HTTPResponse, name: str) -> Iterator[bytes]:
+    try:
+        while piece := response.read1(65536):
+            yield piece
+    except (http.client.HTTPException, OSError) as error:
+        raise _broke_off(name, error) from None
+    finally:
+        response.close()
+        connection.close()
+
+
+def _server(url: str, token: str, timeout: float) -> tuple[str, str, Callable[[], http.client.HTTPConnection]]:
+    """A server's name for people, what its paths begin with, and how to connect to it."""
     parts = _split(url)
     if not (token.isascii() and token.isprintable()):
         raise Unreachable("the token has characters that no token has", "copy it from the file api-token")
     make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     host, port = host_of(url), parts.port
     name = f"{parts.scheme}://{host}"  # without credentials, should there be any
-    prefix = parts.path.rstrip("/")
 
-    def transport(method: str, target: str, body: bytes) -> tuple[int, bytes]:
-        headers = {"Authorization": f"Bearer {token}"}
+    def connect() -> http.client.HTTPConnection:
         try:
             connection = make(host, port, timeout=timeout)
             connection.connect()
@@ -34,23 +79,17 @@ def over_tcp(url: str, token: str, timeout: float = TIMEOUT) -> Transport:
             raise _no_url(url) from None
         except OSError as error:
             raise Unreachable(f"{name}: {error.strerror or error}", "is the server up, and --server right?") from None
-        return _exchange(connection, method, prefix + target, body, headers, name)
+        return connection
 
-    return transport
+    return name, parts.path.rstrip("/"), connect
 
 
-def _exchange(
-    connection: http.client.HTTPConnection, method: str, target: str, body: bytes, headers: dict[str, str], name: str
-) -> tuple[int, bytes]:
-    try:
-        connection.request(method, target, body or None, {"Content-Type": "application/json", **headers})
-        response = connection.getresponse()
-        return response.status, response.read()
-    except (http.client.HTTPException, OSError) as error:
-        problem = str(error) or type(error).__name__
-        raise Unreachable(f"{name} broke off: {problem}", "its log may say why; try again") from None
-    finally:
-        connection.close()
+def _headers(token: str) -> dict[str, str]:
+    return {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+
+
+def _broke_off(name: str, error: Exception) -> Unreachable:
+    return Unreachable(f"{name} broke off: {str(error) or type(error).__name__}", "its log may say why; try again")
 
 
 def host_of(url: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from vpn.api.client import TIMEOUT, Client, Transport, Unreachable
+from vpn.api.client import TIMEOUT, Client, Stream, Transport, Unreachable
 from vpn.cli.output import Output
 from vpn.domain.errors import Conflict
 from vpn.settings import paths
@@ -29,11 +30,11 @@ class Context(NamedTuple):
     def client(self, *, daemon_only: bool = False, timeout: float = TIMEOUT) -> Client:
         """The API: of the server named, else of the daemon on this machine, else in this process."""
         if self.server:
-            from vpn.api.remote import host_of, over_tcp
+            from vpn.api.remote import host_of, over_tcp, stream_tcp
 
             token = self.token or self._token_for(host_of(self.server))
-            return Client(over_tcp(self.server, token, timeout))
-        return Client(self._local(daemon_only=daemon_only, timeout=timeout))
+            return Client(over_tcp(self.server, token, timeout), stream_tcp(self.server, token))
+        return Client(self._local(daemon_only=daemon_only, timeout=timeout), self._local_stream())
 
     def find_data_dir(self) -> Path:
         """The data directory, found without building all settings."""
@@ -63,12 +64,10 @@ class Context(NamedTuple):
                 try:
                     return unix(method, target, body)
                 except PermissionError:
-                    raise Unreachable(
-                        f"{data_dir} is not yours", "become its owner, e.g. with sudo, or use --server and --token"
-                    ) from None
+                    raise _not_yours(data_dir) from None
                 except _NO_DAEMON:
                     if daemon_only:
-                        raise Unreachable(f"no daemon is running on {data_dir}", "start it with: vpn serve") from None
+                        raise _no_daemon(data_dir) from None
                 try:
                     return self._in_process(method, target, body)
                 except Conflict as conflict:
@@ -78,6 +77,20 @@ class Context(NamedTuple):
                         raise
 
         return transport
+
+    def _local_stream(self) -> Stream:
+        def stream(method: str, target: str) -> tuple[int, Iterator[bytes]]:
+            from vpn.api.local import stream_unix
+
+            data_dir = self.find_data_dir()
+            try:
+                return stream_unix(data_dir / paths.SOCKET)(method, target)
+            except PermissionError:
+                raise _not_yours(data_dir) from None
+            except _NO_DAEMON:
+                raise _no_daemon(data_dir) from None
+
+        return stream
 
     def _in_process(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         from vpn.daemon import call_in_process
@@ -94,3 +107,11 @@ class Context(NamedTuple):
                 return (self.find_data_dir() / paths.TOKEN).read_text("ascii").strip()
         hint = "give one in VPN_TOKEN or with --token; the server keeps it in its file api-token"
         raise Unreachable(f"no token for {host}", hint)
+
+
+def _not_yours(data_dir: Path) -> Unreachable:
+    return Unreachable(f"{data_dir} is not yours", "become its owner, e.g. with sudo, or use --server and --token")
+
+
+def _no_daemon(data_dir: Path) -> Unreachable:
+    return Unreachable(f"no daemon is running on {data_dir}", "start it with: vpn serve")
