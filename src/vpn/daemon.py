@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import structlog
 import uvloop
 from fastapi import FastAPI
@@ -110,6 +109,7 @@ class _Opened(NamedTuple):
     api_socket: socket.socket
     bound: list[Bound]
     standing: privileges.Standing
+    memory: logs.Memory
 
 
 def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], None]) -> None:
@@ -124,7 +124,8 @@ def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], Non
     """
     settings = reread()
     os.umask(0o077)
-    logs.configure(level=settings.log.level, format=settings.log.format)
+    memory = logs.remember(settings)
+    logs.apply(settings.log, memory)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # workers inherit it
     # Ports first: if one is taken, nothing has been written yet. The account next: what is written is its own,
@@ -134,7 +135,7 @@ def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], Non
     standing = privileges.settle(settings.process.user, settings.data_dir)
     check_files(settings.proxy)  # as who will read them
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(reread, settings, announce, _Opened(api_socket, bound, standing)))
+        runner.run(_serve(reread, settings, announce, _Opened(api_socket, bound, standing, memory)))
 
 
 def call_in_process(settings: Settings, method: str, target: str, body: bytes) -> tuple[int, bytes]:
@@ -150,7 +151,7 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
 
     async def answer() -> tuple[int, bytes]:
         with DataDirectory(settings.data_dir, patience=1) as directory:
-            async with _build(settings, directory, lambda: settings) as house:
+            async with _build(settings, directory, lambda: settings, logs.remember(settings)) as house:
                 return await in_process.call(house.app, method, target, body)
 
     return asyncio.run(answer())
@@ -159,12 +160,12 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
 async def _serve(
     reread: Callable[[], Settings], settings: Settings, announce: Callable[[Announcement], None], opened: _Opened
 ) -> None:
-    api_socket, bound, standing = opened
+    api_socket, bound, standing, memory = opened
     log = structlog.get_logger("daemon")
     stop = asyncio.Event()
     _handle_signals(stop)
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
-        async with _build(settings, directory, reread) as house:
+        async with _build(settings, directory, reread, memory) as house:
             authentication = Authentication(house.user_store, house.bans)
             meter = await house.ledger.open(settings.proxy.workers, await house.enforcement.find_zones())
             supervisor = Supervisor(
@@ -176,6 +177,7 @@ async def _serve(
                 journals=await house.writer.open(settings.proxy.workers),
             )
             house.data_plane.run(supervisor)
+            house.data_plane.tell(lambda changed: logs.apply(changed.log, memory))
             house.status.watch(supervisor)
             house.shaping.run(supervisor.shaper.follow)
             house.snapshots.publish_to(supervisor.publish)
@@ -212,7 +214,9 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _build(settings: Settings, directory: DataDirectory, reread: Callable[[], Settings]) -> AsyncIterator[House]:
+async def _build(
+    settings: Settings, directory: DataDirectory, reread: Callable[[], Settings], memory: logs.Memory
+) -> AsyncIterator[House]:
     """The floors from the store up, and their end."""
     if directory.key.exists():
         read_key(directory.key)  # a damaged one is found before the database is touched
@@ -247,6 +251,8 @@ async def _build(settings: Settings, directory: DataDirectory, reread: Callable[
             bans=bans,
             policy=policy,
             streams=streams,
+            log_lines=memory.lines,
+            telemetry=memory.events,
         )
         live = LiveSessions()
         writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
@@ -386,8 +392,6 @@ def _reload_on_hangup(data_plane: DataPlane) -> None:
 async def _reload(data_plane: DataPlane) -> None:
     log = structlog.get_logger("daemon")
     try:
-        done = await data_plane.reload()
+        await data_plane.reload()
     except DomainError as error:
         log.error("the settings were not reloaded", reason=error.message, hint=error.hint)
-    else:
-        log.info("the settings were reloaded", **msgspec.structs.asdict(done))

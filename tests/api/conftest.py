@@ -2,9 +2,10 @@ import http.server
 import json
 import threading
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -21,12 +22,14 @@ from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.log_lines import RecentLines
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
+from vpn.services.telemetry import Telemetry
 from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 from vpn.settings.bans import ban_rules_of
@@ -42,7 +45,14 @@ TOKEN = "vpn_token-of-the-tests"
 
 
 @pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
+def log_services() -> dict[str, Any]:
+    """What remembers the log; tests of it say where it comes from."""
+    clock = partial(datetime.now, UTC)
+    return {"log_lines": RecentLines(100, 0.0), "telemetry": Telemetry(100, timedelta(hours=1), clock)}
+
+
+@pytest.fixture
+async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[FastAPI]:
     database = Database(sqlite_url(tmp_path / "vpn.db"))
     await database.migrate()
     store, group_store = UserStore(database), GroupStore(database)
@@ -69,6 +79,7 @@ async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
         bans=bans,
         policy=policy,
         streams=EventStreams(),
+        **log_services,
     )
     yield create_app(services, TOKEN)
     await database.close()

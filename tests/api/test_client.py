@@ -84,7 +84,7 @@ def test_errors(client, server, status, content, code):
 
 def test_a_stream_that_breaks_off_or_is_refused():
     def streaming(status, *pieces):
-        return Client(lambda *_: (500, b""), lambda method, target: (status, iter(pieces)))
+        return Client(lambda *_: (500, b""), lambda method, target: (status, (piece for piece in pieces)))
 
     events = streaming(200, b'data: {"a"', b": 1}\n\nda").follow("/")
     assert next(events) == {"a": 1}

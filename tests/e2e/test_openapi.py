@@ -15,6 +15,8 @@ def test_answers_are_as_documented(daemon):
     operations = [found.ok() for found in schema.get_all_operations()]
     assert len(operations) >= 8
     for operation in operations:
+        if operation.path.endswith("/stream"):  # which has no end
+            continue
 
         @settings(max_examples=25, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())

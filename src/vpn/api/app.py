@@ -17,6 +17,7 @@ from vpn.api.events_stream import EventStreams
 from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
 from vpn.api.routes import groups as group_routes
+from vpn.api.routes import logs as log_routes
 from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
@@ -26,10 +27,12 @@ from vpn.api.routes import users as user_routes
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
+from vpn.services.log_lines import RecentLines
 from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
 from vpn.services.roster import RosterService
 from vpn.services.status import StatusService
+from vpn.services.telemetry import Telemetry
 from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 
@@ -58,6 +61,8 @@ class Services(NamedTuple):
     bans: BanService
     policy: PolicyService
     streams: EventStreams
+    log_lines: RecentLines
+    telemetry: Telemetry
 
 
 def create_app(services: Services, token: str) -> FastAPI:
@@ -86,6 +91,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         policy_routes.router(services.policy),
         acl_routes.router(services.policy),
         acl_routes.admin_router(services.policy),
+        log_routes.router(services.log_lines, services.telemetry, services.streams),
     ):
         app.include_router(router, dependencies=guarded)
     return app

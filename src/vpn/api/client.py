@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,10 +18,10 @@ PAGE = 1000  # things fetched at a time
 Transport = Callable[[str, str, bytes], tuple[int, bytes]]
 """Method, path with query, body; answered with status and body."""
 
-Stream = Callable[[str, str], tuple[int, Iterator[bytes]]]
+Stream = Callable[[str, str], tuple[int, Generator[bytes, None, None]]]
 """Method, path with query; answered with status and pieces of a body that may go on for ever.
 
-Closing the iterator closes the connection; it raises Unreachable where the server breaks off or falls silent.
+Closing the generator closes the connection; it raises Unreachable where the server breaks off or falls silent.
 """
 
 MOST_SILENT = 45.0  # seconds; a stream says something every fifteen
@@ -185,6 +185,15 @@ class Client:
         rows: list[dict[str, Any]] = self._request("GET", f"/api/roster?{query}")["rows"]
         return rows
 
+    def log_lines(self, limit: int, **where: Any) -> list[dict[str, Any]]:
+        """The newest lines of the log, the oldest first; `where` is of level, area, user, text and after."""
+        lines: list[dict[str, Any]] = self._request("GET", f"/api/logs?{_query(where | {'limit': limit})}")["data"]
+        return lines
+
+    def follow_log(self, limit: int, **where: Any) -> Iterator[dict[str, Any]]:
+        """Lines of the log as they come, with so many from before, as `follow` gives them."""
+        return self.follow(f"/api/logs/stream?{_query(where | {'limit': limit})}")
+
     def follow(self, target: str) -> Iterator[dict[str, Any]]:
         """What a stream of the API tells, until the daemon stops; `target` is path and query.
 
@@ -198,18 +207,19 @@ class Client:
         status, pieces = self._stream("GET", target)
         if status != 200:
             raise _refusal(status, b"".join(pieces))
-        for name, data in parse_events(pieces):
-            if name == "end":
-                return
-            yield json.loads(data)
+        try:
+            for name, data in parse_events(pieces):
+                if name == "end":
+                    return
+                yield json.loads(data)
+        finally:
+            pieces.close()
         raise Unreachable("the daemon broke off", "its log may say why; try again")
 
     def _pages(self, path: str, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        said = {key: str(value).lower() if isinstance(value, bool) else value for key, value in where.items()}
-        said = {key: value for key, value in said.items() if value not in ("", None)}
         number, pages = 1, 1
         while number <= pages:
-            page = self._request("GET", f"{path}?{urlencode({'page': number, 'page_size': PAGE} | said)}")
+            page = self._request("GET", f"{path}?{_query({'page': number, 'page_size': PAGE} | where)}")
             yield from page["data"]
             number, pages = number + 1, page["total_pages"]
 
@@ -256,6 +266,12 @@ def _refusal(status: int, answer: bytes) -> APIError:
         str(error.get("message", f"the server answered {status}")),
         str(error.get("hint", "is this the address of a vpn daemon?")),
     )
+
+
+def _query(said: dict[str, Any]) -> str:
+    """A query of what is said: neither nothing nor the empty text is."""
+    said = {key: str(value).lower() if isinstance(value, bool) else value for key, value in said.items()}
+    return urlencode({key: value for key, value in said.items() if value not in ("", None)})
 
 
 def _group(name: str) -> str:

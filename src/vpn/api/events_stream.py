@@ -18,6 +18,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from vpn.api.errors import responses
 from vpn.domain.errors import Unavailable
 
 MEDIA_TYPE = "text/event-stream"
@@ -30,6 +31,11 @@ Put = Callable[[Mapping[str, Any]], None]
 """Takes one event, which is not changed afterwards."""
 Subscribe = Callable[[Put], Callable[[], None]]
 """Begins to tell of events, and returns how to stop that."""
+
+
+def streamed(description: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route that streams, for OpenAPI."""
+    return {200: {"content": {MEDIA_TYPE: {}}, "description": description}, **responses(503)}
 
 
 class EventStreams:
@@ -150,5 +156,5 @@ async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
 
 
 def _event(data: Mapping[str, Any], name: str = "") -> bytes:
-    lines = [b"data: " + msgspec.json.encode(data, enc_hook=str), b"\n\n"]
+    lines = [b"data: " + msgspec.json.encode(data), b"\n\n"]
     return b"".join([f"event: {name}\n".encode(), *lines] if name else lines)

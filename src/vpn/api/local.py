@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from vpn.api.client import MOST_SILENT, TIMEOUT, Stream, Transport, Unreachable
@@ -35,7 +35,7 @@ def over_unix(path: Path, timeout: float = TIMEOUT) -> Transport:
 def stream_unix(path: Path) -> Stream:
     """Streams over the Unix socket of a daemon on this machine; raises what `over_unix` does."""
 
-    def stream(method: str, target: str) -> tuple[int, Iterator[bytes]]:
+    def stream(method: str, target: str) -> tuple[int, Generator[bytes, None, None]]:
         sock = _connected(path, MOST_SILENT)
         try:
             _ask(sock, method, target, b"")
@@ -51,7 +51,7 @@ def stream_unix(path: Path) -> Stream:
     return stream
 
 
-def _follow(sock: socket.socket, path: Path, first: bytes) -> Iterator[bytes]:
+def _follow(sock: socket.socket, path: Path, first: bytes) -> Generator[bytes, None, None]:
     with sock:
         yield first
         try:

@@ -6,7 +6,7 @@ Apart from `local`, because a command for the daemon on this machine need not im
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from urllib.parse import SplitResult, urlsplit
 
 from vpn.api.client import MOST_SILENT, TIMEOUT, Stream, Transport, Unreachable
@@ -38,7 +38,7 @@ def stream_tcp(url: str, token: str) -> Stream:
     """Streams from a daemon elsewhere; raises what `over_tcp` does."""
     name, prefix, connect = _server(url, token, MOST_SILENT)
 
-    def stream(method: str, target: str) -> tuple[int, Iterator[bytes]]:
+    def stream(method: str, target: str) -> tuple[int, Generator[bytes, None, None]]:
         connection = connect()
         try:
             connection.request(method, prefix + target, None, _headers(token))
@@ -51,7 +51,9 @@ def stream_tcp(url: str, token: str) -> Stream:
     return stream
 
 
-def _follow(connection: http.client.HTTPConnection, response: http.client.HTTPResponse, name: str) -> Iterator[bytes]:
+def _follow(
+    connection: http.client.HTTPConnection, response: http.client.HTTPResponse, name: str
+) -> Generator[bytes, None, None]:
     try:
         while piece := response.read1(65536):
             yield piece

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +79,7 @@ class Context(NamedTuple):
         return transport
 
     def _local_stream(self) -> Stream:
-        def stream(method: str, target: str) -> tuple[int, Iterator[bytes]]:
+        def stream(method: str, target: str) -> tuple[int, Generator[bytes, None, None]]:
             from vpn.api.local import stream_unix
 
             data_dir = self.find_data_dir()

@@ -16,7 +16,7 @@ from vpn.cli.context import Context
 from vpn.cli.output import Format, Output
 from vpn.domain.errors import Invalid
 
-_COMMANDS = {"serve": "serve", "reload": "reload", "status": "status", "version": "status"}
+_COMMANDS = {"serve": "serve", "reload": "reload", "status": "status", "logs": "logs", "version": "status"}
 """Commands, and the modules that they are in."""
 _GROUPS = ("users", "groups", "policy", "bans")
 _WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")

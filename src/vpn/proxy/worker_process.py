@@ -395,6 +395,8 @@ class WorkerProcess:
                 self._applied(message)
             case Ready():
                 self._ready.set()
+                if self._restarts:
+                    self._surroundings.daemon.log.log(20, "worker started again", worker=self._number)
             case Listens() | Refuses() | HasCut():
                 self._answered(message)
             case Log():

@@ -11,6 +11,7 @@ import errno
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from vpn.domain.address import Endpoint
 from vpn.domain.errors import Unavailable
@@ -28,7 +29,7 @@ from vpn.settings.plane import egress_of, inbounds_of, setting_of
 from vpn.settings.proxy import ProxySettings
 
 # Settings that are in force only after a restart: sections, and fields of `proxy`.
-_FIXED_SECTIONS = ("data_dir", "sessions", "api", "database", "log", "process")
+_FIXED_SECTIONS = ("data_dir", "sessions", "api", "database", "process", "telemetry")
 _FIXED_FIELDS = ("workers",)
 
 
@@ -70,10 +71,15 @@ class DataPlane:
         self._reread = reread
         self._supervisor: Supervisor | None = None
         self._order = asyncio.Lock()
+        self._observers: list[Callable[[Settings], None]] = []
 
     def run(self, supervisor: Supervisor) -> None:
         """This serves, from now on."""
         self._supervisor = supervisor
+
+    def tell(self, observer: Callable[[Settings], None]) -> None:
+        """Tell this one the settings whenever others are in force."""
+        self._observers.append(observer)
 
     def inbounds(self) -> Sequence[Inbound]:
         """What is served; without a data plane, what would be."""
@@ -107,6 +113,7 @@ class DataPlane:
                     "bans": settings.bans,
                     "shaping": settings.shaping,
                     "policy": settings.policy,
+                    "log": settings.log,
                 }
             )
             await supervisor.listen(bound, max_connections=proxy.max_connections, drain=proxy.drain_timeout)
@@ -115,12 +122,16 @@ class DataPlane:
             self._shaping.limit(settings.shaping.down, settings.shaping.up)
             self._snapshots.egress = egress_of(proxy)
             await self._snapshots.publish()
-            return Reloaded(
+            for observer in self._observers:
+                observer(self._settings)
+            done = Reloaded(
                 added=[name for name in after if name not in before],
                 removed=[name for name in before if name not in after],
                 changed=[name for name in after if name in before and after[name] != before[name]],
                 restart_needed=waiting,
             )
+            structlog.get_logger("daemon").info("the settings were reloaded", **msgspec.structs.asdict(done))
+            return done
 
 
 def check_files(proxy: ProxySettings) -> None:

@@ -275,6 +275,9 @@ class PolicyService:
         version = await self._store.add(after, policy, author=author, comment=comment, now=self._clock())
         standing = msgspec.structs.replace(current.standing, version=version)
         await self._take(current._replace(standing=standing, rules=rules))
+        structlog.get_logger("policy").info(
+            "the policy was changed", version=version.number, author=author, comment=comment
+        )
         return version
 
     async def _take(self, loaded: Loaded) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from vpn.domain.address import Endpoint
 from vpn.settings.bans import BansSettings
+from vpn.settings.logs import LogSettings
 from vpn.settings.policy import PolicySettings
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.sessions import SessionSettings
 from vpn.settings.shaping import ShapingSettings
+from vpn.settings.telemetry import TelemetrySettings
 from vpn.settings.values import AbsolutePath, Listen, Section
 
 
@@ -40,13 +40,6 @@ class ProcessSettings(Section):
     )
 
 
-class LogSettings(Section):
-    """The log, which goes to standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
-    format: Literal["pretty", "json"] = Field("pretty", description="For people, or for programs.")
-
-
 class Settings(Section):
     """Everything that can be set."""
 
@@ -60,3 +53,4 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     process: ProcessSettings = ProcessSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
