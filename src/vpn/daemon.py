@@ -35,6 +35,7 @@ from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.worker_process import Daemon
 from vpn.services.access import links_for
+from vpn.services.access_log import AccessLog
 from vpn.services.authentication import Authentication
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane, bind_all, check_files, port_trouble
@@ -54,6 +55,7 @@ from vpn.services.status import StatusService
 from vpn.services.usage import UsageService
 from vpn.services.users import Admission, UserService
 from vpn.settings.bans import ban_rules_of
+from vpn.settings.logs import LogSettings
 from vpn.settings.model import Settings
 from vpn.settings.plane import egress_of, inbounds_of
 from vpn.store.bans import BanStore
@@ -177,7 +179,10 @@ async def _serve(
                 journals=await house.writer.open(settings.proxy.workers),
             )
             house.data_plane.run(supervisor)
-            house.data_plane.tell(lambda changed: logs.apply(changed.log, memory))
+            access_log = AccessLog(time.time)
+            access_log.configure(settings.log.access)
+            house.feed.tell(access_log.hear)
+            house.data_plane.tell(lambda changed: _log_anew(changed.log, memory, access_log))
             house.status.watch(supervisor)
             house.shaping.run(supervisor.shaper.follow)
             house.snapshots.publish_to(supervisor.publish)
@@ -189,7 +194,7 @@ async def _serve(
                 await _start(supervisor, house)
                 tasks.append(asyncio.create_task(house.enforcement.run(house.snapshots.publish)))
                 tasks.append(asyncio.create_task(house.writer.run()))
-                _reload_on_hangup(house.data_plane)
+                _reload_on_hangup(house.data_plane, access_log)
                 first = await _welcome(house)
                 for server in servers:
                     server.start()
@@ -207,6 +212,7 @@ async def _serve(
                     await server.stop()
                 authentication.close()
                 await _finish(tasks, house)
+                await asyncio.to_thread(access_log.close)
                 await house.policy.close()
                 await house.bans.close()
                 directory.api_socket.unlink(missing_ok=True)
@@ -376,11 +382,17 @@ def _handle_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, on_signal, number)
 
 
-def _reload_on_hangup(data_plane: DataPlane) -> None:
+def _log_anew(settings: LogSettings, memory: logs.Memory, access_log: AccessLog) -> None:
+    logs.apply(settings, memory)
+    access_log.configure(settings.access)
+
+
+def _reload_on_hangup(data_plane: DataPlane, access_log: AccessLog) -> None:
     """SIGHUP reads the settings again from now on; from a terminal that is closed, it goes on meaning to stop."""
     tasks: set[asyncio.Task[None]] = set()
 
     def on_hangup() -> None:
+        access_log.reopen()  # even if the settings cannot be read
         task = asyncio.create_task(_reload(data_plane))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
