@@ -49,9 +49,11 @@ from vpn.services.roster import RosterService
 from vpn.services.session_feed import SessionFeed
 from vpn.services.session_log import log_sessions
 from vpn.services.session_writer import SessionWriter
+from vpn.services.sessions import SessionService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
+from vpn.services.traffic import Traffic
 from vpn.services.usage import UsageService
 from vpn.services.users import Admission, UserService
 from vpn.settings.bans import ban_rules_of
@@ -103,6 +105,8 @@ class House(NamedTuple):
     writer: SessionWriter
     feed: SessionFeed
     streams: EventStreams
+    sessions: SessionService
+    traffic: Traffic
 
 
 class _Opened(NamedTuple):
@@ -184,6 +188,7 @@ async def _serve(
             house.feed.tell(access_log.hear)
             house.data_plane.tell(lambda changed: _log_anew(changed.log, memory, access_log))
             house.status.watch(supervisor)
+            house.sessions.run(supervisor)
             house.shaping.run(supervisor.shaper.follow)
             house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
@@ -246,6 +251,9 @@ async def _build(
         data_plane = DataPlane(settings, snapshots, bans, shaping, policy, reread)
         status = StatusService(user_store, data_plane.inbounds)
         streams = EventStreams()
+        live = LiveSessions()
+        traffic = Traffic(time.monotonic)
+        sessions = SessionService(live, traffic)
         services = Services(
             users=users,
             groups=GroupService(group_store, snapshots, clock),
@@ -259,11 +267,12 @@ async def _build(
             streams=streams,
             log_lines=memory.lines,
             telemetry=memory.events,
+            sessions=sessions,
         )
-        live = LiveSessions()
         writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
         feed = SessionFeed(live, writer if settings.sessions.enabled else None)
         feed.tell(log_sessions)
+        feed.tell(traffic.hear)
         app = create_app(services, directory.read_token())
         yield House(
             app=app,
@@ -281,6 +290,8 @@ async def _build(
             writer=writer,
             feed=feed,
             streams=streams,
+            sessions=sessions,
+            traffic=traffic,
         )
     finally:
         await database.close()

@@ -17,6 +17,7 @@ from vpn.api.events_stream import EventStreams
 from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
 from vpn.api.routes import groups as group_routes
+from vpn.api.routes import live_sessions as live_session_routes
 from vpn.api.routes import logs as log_routes
 from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
@@ -31,6 +32,7 @@ from vpn.services.log_lines import RecentLines
 from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
 from vpn.services.roster import RosterService
+from vpn.services.sessions import SessionService
 from vpn.services.status import StatusService
 from vpn.services.telemetry import Telemetry
 from vpn.services.usage import UsageService
@@ -63,6 +65,7 @@ class Services(NamedTuple):
     streams: EventStreams
     log_lines: RecentLines
     telemetry: Telemetry
+    sessions: SessionService
 
 
 def create_app(services: Services, token: str) -> FastAPI:
@@ -87,6 +90,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         group_routes.router(services.groups),
         roster_routes.router(services.roster),
         usage_routes.router(services.usage),
+        live_session_routes.router(services.sessions),
         ban_routes.router(services.bans),
         policy_routes.router(services.policy),
         acl_routes.router(services.policy),

@@ -25,6 +25,12 @@ def trusted(app: ASGIApp) -> ASGIApp:
     return local
 
 
+def asked_by(scope: Scope) -> str:
+    """Who makes a request, for the log: ``local`` (over the Unix socket, or in process), or an address."""
+    client = scope.get("client")
+    return "local" if scope.get(_LOCAL) or client is None else str(client[0])
+
+
 class Guard:
     """Middleware that lets a request pass if it is trusted, bears the token, or asks for what is open to all.
 

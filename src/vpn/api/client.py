@@ -155,6 +155,20 @@ class Client:
         """Count a user's present period from nothing."""
         return self._request("POST", f"{_user(name)}/usage/reset")
 
+    def live_sessions(self, **where: Any) -> list[dict[str, Any]]:
+        """The live sessions meant; `where` is of the filters and the order of the API."""
+        query = urlencode({key: value for key, value in where.items() if value not in ("", None)})
+        sessions: list[dict[str, Any]] = self._call("GET", f"/api/sessions/active?{query}")
+        return sessions
+
+    def terminate_session(self, id: str) -> dict[str, Any]:
+        """Close a live session."""
+        return self._request("POST", f"/api/sessions/{quote(id, safe='')}/terminate")
+
+    def terminate_sessions(self, *, user: str = "", destination: str = "") -> dict[str, Any]:
+        """Close the live sessions of a user, to a destination; the answer holds how many."""
+        return self._request("POST", "/api/sessions/terminate", {"user": user, "destination": destination})
+
     def groups(self, search: str = "") -> Iterator[dict[str, Any]]:
         """All groups by name."""
         return self._pages("/api/groups", {"search": search})
@@ -224,11 +238,15 @@ class Client:
             number, pages = number + 1, page["total_pages"]
 
     def _request(self, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        content: dict[str, Any] = self._call(method, target, body)
+        return content
+
+    def _call(self, method: str, target: str, body: dict[str, Any] | None = None) -> Any:
         status, answer = self._transport(method, target, b"" if body is None else json.dumps(body).encode())
         if 200 <= status < 300:
             with contextlib.suppress(ValueError):
                 content = json.loads(answer or b"{}")
-                if isinstance(content, dict):
+                if isinstance(content, dict | list):
                     return content
         raise _refusal(status, answer)
 

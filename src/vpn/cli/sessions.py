@@ -1,0 +1,11 @@
+"""``vpn sessions``: who is connected to what."""
+
+from __future__ import annotations
+
+import typer
+
+from vpn.cli.live_sessions import kill
+
+app = typer.Typer(help="Watch and close sessions.", no_args_is_help=True, rich_markup_mode=None)
+app.callback()(lambda: None)
+app.command("kill")(kill)
