@@ -43,17 +43,16 @@ from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
 from vpn.services.live_sessions import LiveSessions
+from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
 from vpn.services.session_feed import SessionFeed
 from vpn.services.session_log import log_sessions
 from vpn.services.session_writer import SessionWriter
-from vpn.services.sessions import SessionService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
-from vpn.services.traffic import Traffic
 from vpn.services.usage import UsageService
 from vpn.services.users import Admission, UserService
 from vpn.settings.bans import ban_rules_of
@@ -105,8 +104,7 @@ class House(NamedTuple):
     writer: SessionWriter
     feed: SessionFeed
     streams: EventStreams
-    sessions: SessionService
-    traffic: Traffic
+    monitoring: Monitoring
 
 
 class _Opened(NamedTuple):
@@ -188,7 +186,7 @@ async def _serve(
             house.feed.tell(access_log.hear)
             house.data_plane.tell(lambda changed: _log_anew(changed.log, memory, access_log))
             house.status.watch(supervisor)
-            house.sessions.run(supervisor)
+            house.monitoring.watch(supervisor)
             house.shaping.run(supervisor.shaper.follow)
             house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
@@ -199,6 +197,7 @@ async def _serve(
                 await _start(supervisor, house)
                 tasks.append(asyncio.create_task(house.enforcement.run(house.snapshots.publish)))
                 tasks.append(asyncio.create_task(house.writer.run()))
+                tasks.append(asyncio.create_task(house.monitoring.run()))
                 _reload_on_hangup(house.data_plane, access_log)
                 first = await _welcome(house)
                 for server in servers:
@@ -252,8 +251,9 @@ async def _build(
         status = StatusService(user_store, data_plane.inbounds)
         streams = EventStreams()
         live = LiveSessions()
-        traffic = Traffic(time.monotonic)
-        sessions = SessionService(live, traffic)
+        ask = partial(facts.get, _WELCOMED)
+        watched = (settings.metrics, settings.health)
+        monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
         services = Services(
             users=users,
             groups=GroupService(group_store, snapshots, clock),
@@ -267,12 +267,12 @@ async def _build(
             streams=streams,
             log_lines=memory.lines,
             telemetry=memory.events,
-            sessions=sessions,
+            monitoring=monitoring,
         )
         writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
         feed = SessionFeed(live, writer if settings.sessions.enabled else None)
         feed.tell(log_sessions)
-        feed.tell(traffic.hear)
+        monitoring.observe(feed)
         app = create_app(services, directory.read_token())
         yield House(
             app=app,
@@ -290,8 +290,7 @@ async def _build(
             writer=writer,
             feed=feed,
             streams=streams,
-            sessions=sessions,
-            traffic=traffic,
+            monitoring=monitoring,
         )
     finally:
         await database.close()

@@ -22,7 +22,9 @@ from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
+from vpn.services.live_sessions import LiveSessions
 from vpn.services.log_lines import RecentLines
+from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
@@ -68,16 +70,21 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
     bans = BanService(BanStore(database), ban_rules_of(settings.bans), partial(datetime.now, UTC))
     await bans.load()
     policy = PolicyService(PolicyStore(database), settings.policy, stored_groups(store), clock)
+    status = StatusService(store, lambda: inbounds)
+    data_plane = DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings)
+    watched = (settings.metrics, settings.health)
+    ask = partial(store.page, offset=0, limit=1)
     services = Services(
         users=UserService(store, snapshots, clock),
         groups=GroupService(group_store, snapshots, clock),
         roster=RosterService(store, group_store, snapshots, clock),
         usage=UsageService(store, usage, enforcement, snapshots),
         links_for=partial(links_for, inbounds),
-        status=StatusService(store, lambda: inbounds),
-        data_plane=DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings),
+        status=status,
+        data_plane=data_plane,
         bans=bans,
         policy=policy,
+        monitoring=Monitoring(tmp_path, LiveSessions(), status, data_plane, ask, watched),
         streams=EventStreams(),
         **log_services,
     )

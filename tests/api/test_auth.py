@@ -71,9 +71,10 @@ async def test_the_token_opens(app):
     assert (await status_of(app, "/api/users", (b"authorization", b"Bearer " + TOKEN.encode())))[0] == 200
 
 
-@pytest.mark.parametrize("target", ["/health", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("target", ["/health", "/ready", "/docs", "/openapi.json"])
 async def test_what_needs_no_token(app, target):
-    assert (await status_of(app, target))[0] == 200
+    expected = 503 if target == "/ready" else 200  # nothing is served here
+    assert (await status_of(app, target))[0] == expected
 
 
 async def test_who_is_trusted_needs_no_token(app):

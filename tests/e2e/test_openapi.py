@@ -6,6 +6,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 # That a name is taken, or a password longer than 255 bytes of UTF-8, no schema can say.
 LEFT_OUT = [positive_data_acceptance]
+# Streams, and what goes out into the world.
+WITHOUT_END = ("/api/events", "/api/logs/stream", "/api/diagnostics/connectivity")
 
 
 def test_answers_are_as_documented(daemon):
@@ -13,6 +15,7 @@ def test_answers_are_as_documented(daemon):
     headers = {"Authorization": f"Bearer {token}"}
     schema = schemathesis.openapi.from_url(f"{daemon.api}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [each for each in operations if each.path not in WITHOUT_END]
     assert len(operations) >= 8
     for operation in operations:
         if operation.path.endswith("/stream"):  # which has no end

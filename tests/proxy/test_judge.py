@@ -44,7 +44,7 @@ def test_the_address_of_nobody_is_no_other_way_to_write_this_machines(address):
 )
 def test_an_address_is_judged_by_guard_and_rules_and_the_rule_is_noted(address, why, rule, monkeypatch):
     monkeypatch.setattr(
-        "vpn.proxy.judge.special_kind", lambda packed: "loopback" if packed == pack("127.0.0.1") else None
+        "vpn.domain.guard.special_kind", lambda packed: "loopback" if packed == pack("127.0.0.1") else None
     )
     policy = CompiledPolicy(parse_policy({"default": "block", "users": {"alice": {"rules": RULES}}}))
     session = Session(1, "main", "192.0.2.1", 1, 0.0, user="alice")

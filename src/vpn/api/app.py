@@ -16,6 +16,7 @@ from vpn.api.auth import Guard, documented
 from vpn.api.events_stream import EventStreams
 from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
+from vpn.api.routes import events as event_routes
 from vpn.api.routes import groups as group_routes
 from vpn.api.routes import live_sessions as live_session_routes
 from vpn.api.routes import logs as log_routes
@@ -23,16 +24,17 @@ from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
 from vpn.api.routes import status as status_routes
+from vpn.api.routes import system as system_routes
 from vpn.api.routes import usage as usage_routes
 from vpn.api.routes import users as user_routes
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
 from vpn.services.log_lines import RecentLines
+from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
 from vpn.services.roster import RosterService
-from vpn.services.sessions import SessionService
 from vpn.services.status import StatusService
 from vpn.services.telemetry import Telemetry
 from vpn.services.usage import UsageService
@@ -65,7 +67,7 @@ class Services(NamedTuple):
     streams: EventStreams
     log_lines: RecentLines
     telemetry: Telemetry
-    sessions: SessionService
+    monitoring: Monitoring
 
 
 def create_app(services: Services, token: str) -> FastAPI:
@@ -82,7 +84,7 @@ def create_app(services: Services, token: str) -> FastAPI:
     app.add_middleware(_BoundedBody)
     app.add_middleware(Guard, token=token)  # the one added last is asked first
     guarded = [Depends(documented())]
-    app.include_router(status_routes.health_router(services.status))
+    app.include_router(status_routes.health_router(services.status, services.monitoring.health))
     for router in (
         status_routes.router(services.status),
         reload_routes.router(services.data_plane),
@@ -90,7 +92,9 @@ def create_app(services: Services, token: str) -> FastAPI:
         group_routes.router(services.groups),
         roster_routes.router(services.roster),
         usage_routes.router(services.usage),
-        live_session_routes.router(services.sessions),
+        live_session_routes.router(services.monitoring.sessions),
+        system_routes.router(services.monitoring, services.status),
+        event_routes.router(services.monitoring.events, services.streams),
         ban_routes.router(services.bans),
         policy_routes.router(services.policy),
         acl_routes.router(services.policy),

@@ -125,7 +125,10 @@ class Tracing(Message, frozen=True):
 
 
 class Cut(Message, frozen=True):
-    """Close live sessions: those named, and those of this user to this destination; answered with `HasCut`."""
+    """Close live sessions: those named, and those of this user to this destination; answered with `HasCut`.
+
+    One that names nobody asks whether the worker is awake.
+    """
 
     number: int
     reason: str

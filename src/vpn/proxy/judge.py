@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vpn.domain.acl import Request
-from vpn.domain.address import special_kind
-from vpn.domain.rule_index import plain_address
+from vpn.domain.guard import why_guarded
 from vpn.domain.session import Session
 
 if TYPE_CHECKING:
@@ -32,11 +31,7 @@ class Guard:
 
     def forbids(self, packed: bytes) -> str:
         """Why nobody may reach this address, e.g. ``private_destination``; empty: it is open."""
-        # 0.0.0.0 is nobody's address: the kernel would take it for this machine's, and rules would not.
-        if self._core.outgoing.private_destinations and any(plain_address(packed)):
-            return ""
-        kind = special_kind(packed)
-        return f"{kind}_destination".replace("-", "_") if kind else ""
+        return why_guarded(packed, private_allowed=self._core.outgoing.private_destinations)
 
 
 class Judge(Guard):

@@ -149,6 +149,15 @@ class Supervisor:
             wait.cancel()
         return sum(wait.result() for wait in done)
 
+    async def awake(self, patience: float) -> set[int]:
+        """The numbers of the workers that answer within `patience` seconds: a process may be there, and hang."""
+        probes = [
+            (number, worker.probe(next(self._cuts))) for number, worker in enumerate(self._workers) if worker.alive
+        ]
+        if probes:
+            await asyncio.wait([probe for _, probe in probes], timeout=patience)
+        return {number for number, probe in probes if probe.done() and self._workers[number].alive}
+
     @property
     def bound(self) -> list[Bound]:
         """The inbounds that are served."""

@@ -151,6 +151,7 @@ class WorkerProcess:
         self._listen_waits: list[asyncio.Future[None]] = []
         self._ban_waits: list[asyncio.Future[None]] = []
         self._cut_waits: dict[int, asyncio.Future[int]] = {}
+        self._probe: asyncio.Future[int] | None = None
         self._known: set[int] = set()
         self._verifying: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
@@ -214,6 +215,15 @@ class WorkerProcess:
         """Tell the process how many sessions to trace."""
         assert self._channel is not None
         self._channel.send(tracing)
+
+    def probe(self, number: int) -> asyncio.Future[int]:
+        """Ask the process whether it is awake; the future is done when it says so, or is gone.
+
+        While it has not answered it is not asked again: what is sent to a process that hangs is kept for it.
+        """
+        if self._probe is None or self._probe.done():
+            self._probe = self.cut(Cut(number, "probe"))
+        return self._probe
 
     @property
     def journal(self) -> Journal:

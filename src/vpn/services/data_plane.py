@@ -29,7 +29,7 @@ from vpn.settings.plane import egress_of, inbounds_of, setting_of
 from vpn.settings.proxy import ProxySettings
 
 # Settings that are in force only after a restart: sections, and fields of `proxy`.
-_FIXED_SECTIONS = ("data_dir", "sessions", "api", "database", "process", "telemetry")
+_FIXED_SECTIONS = ("data_dir", "sessions", "api", "database", "health", "metrics", "process", "telemetry")
 _FIXED_FIELDS = ("workers",)
 
 
@@ -86,6 +86,11 @@ class DataPlane:
         if self._supervisor is None:
             return inbounds_of(self._settings.proxy)
         return [bound.inbound for bound in self._supervisor.bound]
+
+    @property
+    def proxy(self) -> ProxySettings:
+        """The settings that are in force."""
+        return self._settings.proxy
 
     async def reload(self) -> Reloaded:
         """Read the settings again, and do what they say.

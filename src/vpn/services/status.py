@@ -54,6 +54,18 @@ class StatusService:
         """Seconds since the daemon started."""
         return time.monotonic() - self._started
 
+    def totals(self) -> Totals:
+        """Counters over all workers."""
+        return self._supervisor.totals() if self._supervisor else _NO_TRAFFIC
+
+    def workers(self) -> list[WorkerStatus]:
+        """Each worker's state."""
+        return self._supervisor.status() if self._supervisor else []
+
+    def upstreams(self) -> list[UpstreamReport]:
+        """How the upstreams are, over all workers."""
+        return self._supervisor.upstreams() if self._supervisor else []
+
     async def status(self) -> Status:
         """The whole picture."""
         _, users = await self._users.page(offset=0, limit=1)
@@ -63,7 +75,7 @@ class StatusService:
             healthy=self.healthy,
             users=users,
             inbounds=list(self._inbounds()),
-            workers=self._supervisor.status() if self._supervisor else [],
-            totals=self._supervisor.totals() if self._supervisor else _NO_TRAFFIC,
-            upstreams=self._supervisor.upstreams() if self._supervisor else [],
+            workers=self.workers(),
+            totals=self.totals(),
+            upstreams=self.upstreams(),
         )

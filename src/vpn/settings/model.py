@@ -6,7 +6,9 @@ from pydantic import Field
 
 from vpn.domain.address import Endpoint
 from vpn.settings.bans import BansSettings
+from vpn.settings.health import HealthSettings
 from vpn.settings.logs import LogSettings
+from vpn.settings.metrics import MetricsSettings
 from vpn.settings.policy import PolicySettings
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.sessions import SessionSettings
@@ -49,6 +51,8 @@ class Settings(Section):
     bans: BansSettings = BansSettings()
     shaping: ShapingSettings = ShapingSettings()
     sessions: SessionSettings = SessionSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    health: HealthSettings = HealthSettings()
     api: APISettings = APISettings()
     database: DatabaseSettings = DatabaseSettings()
     process: ProcessSettings = ProcessSettings()

@@ -7,15 +7,22 @@ from typing import Literal
 import msgspec
 from pydantic import BaseModel, Field
 
+from vpn.api.schemas.health import PartView
 from vpn.services.status import Status
 
 
-class Health(BaseModel):
-    """Whether the daemon is well."""
+class Alive(BaseModel):
+    """That the daemon is there, and whether it is well."""
 
-    status: Literal["ok", "degraded"] = Field(description="`degraded`: a worker is not serving just now.")
+    status: Literal["ok", "degraded"] = Field(description="`degraded`: a part of it is not well just now.")
     version: str = Field(examples=["0.1.0"])
     uptime_seconds: float
+
+
+class Health(Alive):
+    """The same, part by part."""
+
+    parts: dict[str, PartView]
 
 
 class InboundView(BaseModel):
@@ -50,7 +57,7 @@ class UpstreamView(BaseModel):
     evicted: int = Field(description="Connections that were closed unused, to make room.")
 
 
-class StatusView(Health):
+class StatusView(Alive):
     """The daemon, its inbounds and its workers."""
 
     users: int
