@@ -170,8 +170,10 @@ def test_events_tell_of_sessions_and_counters(site, api, echo_port):
             until(lambda: users(told("began")) == ["alice"])
             client.sendall(b"x" * 5000)
             read_exactly(client, 5000)
-            until(lambda: [each["bytes_received"] for each in told("updated")][-1:] == [5000])
-        until(lambda: [(each["status"], each["bytes_sent"]) for each in told("ended")] == [("closed", 5000)])
+            client.sendall(b"y")
+            read_exactly(client, 1)
+            until(lambda: [each["bytes_received"] for each in told("began") + told("updated")][-1:] == [5001])
+        until(lambda: [(each["status"], each["bytes_sent"]) for each in told("ended")] == [("closed", 5001)])
         until(lambda: [each for each in events if each["topic"] == "counters" and each["bytes_sent"] >= 5000])
         assert told("began", of_bob) == told("ended", of_bob) == []
         with tunnel(site, "bob", "127.0.0.1", echo_port):

@@ -155,11 +155,19 @@ class Client:
         """Count a user's present period from nothing."""
         return self._request("POST", f"{_user(name)}/usage/reset")
 
+    def overview(self, most: int, order: str) -> dict[str, Any]:
+        """All at a glance, with so many users and destinations in this order."""
+        return self._request("GET", f"/api/overview?{urlencode({'most': most, 'order': order})}")
+
     def live_sessions(self, **where: Any) -> list[dict[str, Any]]:
         """The live sessions meant; `where` is of the filters and the order of the API."""
-        query = urlencode({key: value for key, value in where.items() if value not in ("", None)})
+        query = _query(where)
         sessions: list[dict[str, Any]] = self._call("GET", f"/api/sessions/active?{query}")
         return sessions
+
+    def follow_sessions(self, **where: Any) -> Iterator[dict[str, Any]]:
+        """What is new about the live sessions meant, once a second, until the daemon stops."""
+        return self.follow(f"/api/events?{_query({'topics': 'sessions'} | where)}")
 
     def terminate_session(self, id: str) -> dict[str, Any]:
         """Close a live session."""

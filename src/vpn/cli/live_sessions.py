@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -62,8 +62,3 @@ def _ask(sessions: int, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise typer.BadParameter(f"this closes {sessions} sessions; if that is meant, add --yes")
     typer.confirm(f"Close {sessions} sessions?", abort=True, err=True)
-
-
-def filters(**said: Any) -> dict[str, Any]:
-    """The filters of live sessions that were said, as the API knows them."""
-    return {name: value for name, value in said.items() if value not in ("", 0, None)}

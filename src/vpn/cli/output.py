@@ -152,14 +152,14 @@ def _flat(record: Row) -> Iterator[tuple[str, Any]]:
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
     cells = [[one_line(row[column]) for column in columns] for row in rows]
     titles = [column.replace("_", " ").upper() for column in columns]
-    widths = [max(map(_width, column)) for column in zip(titles, *cells, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(titles, *cells, strict=True)]
     if sys.stdout.isatty():
         # The last column gives way on a narrow terminal; the others are what a person looks for.
         left = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
         widths[-1] = max(min(widths[-1], left), len(titles[-1]))
     lines = [titles, *cells]
     return "\n".join(
-        "  ".join(_fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
@@ -188,8 +188,8 @@ def one_line(value: Any) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
 
 
-def _width(text: str) -> int:
-    """Terminal cells: wide characters take two, combining ones none."""
+def cell_width(text: str) -> int:
+    """How many terminal cells a text takes: wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(
@@ -198,9 +198,13 @@ def _width(text: str) -> int:
     )
 
 
-def _fit(text: str, width: int) -> str:
-    if _width(text) > width:
-        while text and _width(text) > width - 1:
+def fit(text: str, width: int) -> str:
+    """The text in exactly so many terminal cells."""
+    if text.isascii():
+        text = text if len(text) <= width else text[: max(0, width - 1)] + "…"
+        return text + " " * (width - len(text))
+    if cell_width(text) > width:
+        while text and cell_width(text) > width - 1:
             text = text[:-1]
         text += "…"
-    return text + " " * (width - _width(text))
+    return text + " " * (width - cell_width(text))

@@ -132,6 +132,15 @@ def rounded_size(size: int) -> str:
     return f"{rounded:.0f} {unit}" if unit == "B" else f"{rounded:.1f} {unit}"
 
 
+def rounded_rate(rate: float) -> str:
+    """Bits per second for people who look at a glance: ``12.3 Mbit/s``."""
+    for unit in ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
+        if rate < 999.95 or unit == "Tbit/s":
+            break
+        rate /= 1000
+    return f"{rate:.0f} {unit}" if unit == "bit/s" else f"{rate:.1f} {unit}"
+
+
 def show_rate(rate: int) -> str:
     """Bits per second for people, exactly: ``20 Mbit/s``."""
     return _shortest(_decimals(rate, "bit/s"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Any, Literal
 
 import msgspec
 
@@ -46,6 +47,14 @@ class Busy(msgspec.Struct, frozen=True):
     rate_received: float
 
 
+Order = Literal["rate", "sessions", "name"]
+_ORDERS: dict[Order, Callable[[Busy], Any]] = {
+    "rate": lambda each: (-each.rate_sent - each.rate_received, -each.sessions, each.name),
+    "sessions": lambda each: (-each.sessions, -each.rate_sent - each.rate_received, each.name),
+    "name": lambda each: each.name,
+}
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """A session that was refused."""
 
@@ -64,6 +73,8 @@ class WorkerUse(msgspec.Struct, frozen=True):
     status: WorkerStatus
     use: ProcessUse | None
     """None: it is not running."""
+    lag: float | None
+    """Seconds that its event loop was late at most, lately; None: not known."""
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -127,8 +138,8 @@ class Observatory:
             session_rate=round((self._opened[-1] - self._opened[0]) / turns, 1),
         )
 
-    def overview(self, most: int) -> Overview:
-        """All of it, with at most so many users, destinations and refusals."""
+    def overview(self, most: int, order: Order = "rate") -> Overview:
+        """All of it, with at most so many users and destinations, in this order, and refusals."""
         use = self._resources.sample()
         by_pid = {each.pid: each for each in use.workers}
         return Overview(
@@ -137,19 +148,20 @@ class Observatory:
             healthy=self._status.healthy,
             counters=self.counters(),
             use=use,
-            workers=[WorkerUse(each, by_pid.get(each.pid)) for each in self._status.workers()],
+            workers=[WorkerUse(each, by_pid.get(each.pid), None) for each in self._status.workers()],
             upstreams=self._status.upstreams(),
-            users=_busiest(Counter(each.user for each in self._live), self._traffic.users(), most),
-            destinations=_busiest(Counter(each.host for each in self._live), self._traffic.destinations(), most),
+            users=_busy(Counter(each.user for each in self._live), self._traffic.users(), order)[:most],
+            destinations=_busy(Counter(each.host for each in self._live), self._traffic.destinations(), order)[:most],
             refusals=[_refusal(each) for each in list(self._traffic.refused)[: -most - 1 : -1]],
         )
 
 
-def _busiest(sessions: Counter[str], rates: dict[str, Rate], most: int) -> list[Busy]:
-    names = {name for name in (*sessions, *rates) if name}
-    order = sorted(names, key=lambda name: (-rates.get(name, NO_RATE).total, -sessions[name], name))
-    found = ((name, rates.get(name, NO_RATE)) for name in order[:most])
-    return [Busy(name, sessions[name], round(rate.sent, 1), round(rate.received, 1)) for name, rate in found]
+def _busy(sessions: Counter[str], rates: dict[str, Rate], order: Order) -> list[Busy]:
+    found = []
+    for name in {name for name in (*sessions, *rates) if name}:
+        rate = rates.get(name, NO_RATE)
+        found.append(Busy(name, sessions[name], round(rate.sent, 1), round(rate.received, 1)))
+    return sorted(found, key=_ORDERS[order])
 
 
 def _refusal(session: Session) -> Refusal:

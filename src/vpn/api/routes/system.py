@@ -11,7 +11,7 @@ from vpn.api.errors import responses
 from vpn.api.schemas.overview import OverviewView
 from vpn.api.schemas.system import Connectivity, Destination, HistoryPoint, PoolStats, Resources
 from vpn.services.monitoring import Monitoring
-from vpn.services.overview import MOST
+from vpn.services.overview import MOST, Order
 from vpn.services.status import StatusService
 
 DAY = 24 * 60  # minutes
@@ -22,9 +22,9 @@ def router(monitoring: Monitoring, status: StatusService) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["monitoring"])
 
     @router.get("/overview")
-    async def show_overview(most: Annotated[int, Query(ge=1, le=MOST)] = 10) -> OverviewView:
+    async def show_overview(most: Annotated[int, Query(ge=1, le=MOST)] = 10, order: Order = "rate") -> OverviewView:
         """All at a glance, with so many of the busiest users and destinations, and of the last refusals."""
-        return OverviewView.of(monitoring.observatory.overview(most))
+        return OverviewView.of(monitoring.observatory.overview(most, order))
 
     @router.get("/system/resources")
     async def show_resources() -> Resources:

@@ -69,6 +69,7 @@ class WorkerUseView(WorkerView):
     cpu_percent: float | None = Field(description="100 is one core; null: it is not running.")
     ram_bytes: int | None
     descriptors: int | None
+    loop_lag_ms: float | None = Field(description="How late its event loop was at most, lately; null: not known.")
 
     @classmethod
     def of(cls, worker: WorkerUse) -> WorkerUseView:
@@ -83,6 +84,7 @@ class WorkerUseView(WorkerView):
             cpu_percent=use.cpu_percent if use is not None else None,
             ram_bytes=use.memory if use is not None else None,
             descriptors=use.descriptors if use is not None else None,
+            loop_lag_ms=None if worker.lag is None else round(worker.lag * 1000, 3),
         )
 
 

@@ -1,0 +1,10 @@
+"""``vpn monitor``: what the service does, here and in other programs."""
+
+from __future__ import annotations
+
+import typer
+
+from vpn.cli.live_monitor import monitor
+
+app = typer.Typer(help="Watch the service.", rich_markup_mode=None)
+app.callback(invoke_without_command=True)(monitor)

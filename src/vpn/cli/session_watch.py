@@ -1,0 +1,180 @@
+"""``vpn sessions watch``: live sessions, on a screen or as they come and go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from vpn.api.client import Client, Unreachable
+from vpn.cli.columns import Column, table
+from vpn.cli.context import Context
+from vpn.cli.monitor_picture import clock
+from vpn.cli.output import Format, cell_width, one_line, write
+from vpn.cli.screen import Line, Size, is_screen, watch
+from vpn.domain.units import parse_size, rounded_rate, rounded_size, show_duration
+
+PATIENCE = 5.0  # seconds that the daemon may take for an answer
+ORDERS = ("rate", "bytes", "start_time", "user", "destination", "duration_seconds")
+_ASCENDING = ("user", "destination")
+_COLUMNS = (
+    Column("USER", 12),
+    Column("DESTINATION", 0),
+    Column("DOWN", 12, right=True),
+    Column("UP", 12, right=True),
+    Column("RECEIVED", 9, right=True),
+    Column("SENT", 9, right=True),
+    Column("AGE", 9, right=True),
+    Column("PROTOCOL", 9),
+    Column("SOURCE", 21),
+    Column("ID", 16),
+    Column("INBOUND", 12),
+    Column("RULE", 24),
+    Column("UPSTREAM", 12),
+)
+
+
+def watch_sessions(
+    ctx: typer.Context,
+    *,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Only sessions of a user.")] = "",
+    to: Annotated[
+        str, typer.Option(metavar="DEST", help="Only to a destination: a name, an address, a network, *.example.com.")
+    ] = "",
+    inbound: Annotated[str, typer.Option(help="Only of an inbound.")] = "",
+    protocol: Annotated[str, typer.Option(help="Only of a protocol, e.g. socks5.")] = "",
+    text: Annotated[str, typer.Option(help="Only with this in the user, the destination or the source.")] = "",
+    min_bytes: Annotated[str, typer.Option(help="Only those that moved so much, e.g. 10MB.")] = "0",
+    sort: Annotated[str, typer.Option(metavar="COLUMN", help=f"One of {', '.join(ORDERS)}.")] = "rate",
+) -> None:
+    """Watch live sessions. On a terminal a table, refreshed once a second; else a line when one begins or ends.
+
+    Keys: q quits, s sorts by something else, p pauses.
+    """
+    context: Context = ctx.obj
+    if sort not in ORDERS:
+        raise typer.BadParameter(f"{sort!r} is no column to sort by: there are {', '.join(ORDERS)}")
+    where = {"user": user, "destination": to, "inbound": inbound, "protocol": protocol, "text": text}
+    where["min_bytes"] = str(parse_size(min_bytes))
+    client = context.client(daemon_only=True, timeout=PATIENCE)
+    if context.output.for_people and is_screen():
+        view = _View(client, where, sort)
+        view.fetch()
+        watch(view.fetch_if_wanted, view.draw, view.on_key, 1.0)
+    else:
+        for line in _lines(client.follow_sessions(**where), context.output.format):
+            write(line)
+
+
+class _View:
+    """What is shown, and how."""
+
+    def __init__(self, client: Client, where: dict[str, str], order: str) -> None:
+        self._client = client
+        self._where = where
+        self._order = order
+        self._most = 200
+        self._paused = False
+        self._trouble = ""
+        self._sessions: list[dict[str, Any]] = []
+        self._counters: dict[str, Any] = {}
+
+    def fetch(self) -> None:
+        direction = "asc" if self._order in _ASCENDING else "desc"
+        order = {"sort_by": self._order, "sort_dir": direction, "limit": str(self._most)}
+        self._sessions = self._client.live_sessions(**self._where | order)
+        self._counters = self._client.overview(1, "rate")["counters"]
+
+    def fetch_if_wanted(self) -> None:
+        """Get what is new; where there is no answer, the picture stays, and says so."""
+        if self._paused:
+            return
+        try:
+            self.fetch()
+            self._trouble = ""
+        except Unreachable as error:
+            self._trouble = error.message
+
+    def draw(self, room: Size) -> list[Line]:
+        note = self._trouble or ("paused" if self._paused else "")
+        return picture(self._sessions, self._counters, room, self._order, note)
+
+    def on_key(self, key: str) -> bool:
+        if key == "s":
+            self._order = _next(self._order)
+            paused, self._paused = self._paused, False
+            self.fetch_if_wanted()
+            self._paused = paused
+        elif key == "p":
+            self._paused = not self._paused
+        return key != "q"
+
+
+def picture(
+    sessions: list[dict[str, Any]], counters: dict[str, Any], room: Size, order: str, note: str = ""
+) -> list[Line]:
+    """All lines, for a terminal of this size; `note` is of what is wrong, or that it is paused."""
+    left = (
+        f" sessions  {counters['active_sessions']:,} live, {counters['session_rate']:,.1f} new/s  "
+        f"↑ {rounded_rate(8 * counters['rate_sent'])}  ↓ {rounded_rate(8 * counters['rate_received'])}"
+    )
+    right = clock(counters["time"]) + " "
+    lines = [Line(left + " " * max(1, room.columns - cell_width(left) - cell_width(right)) + right, "title")]
+    lines += [Line(one_line(note), "bad")] if note else []
+    body = table(_COLUMNS, map(_row, sessions), room.columns)
+    most = max(1, room.rows - len(lines) - 1)
+    lines += body[:most]
+    lines += [Line("")] * (room.rows - 1 - len(lines))
+    return [*lines, Line(f" q quit   s sort by {_next(order)} (now {order})   p pause or go on", "faint")]
+
+
+def _row(each: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        each["user"],
+        each["destination"],
+        rounded_rate(8 * each["rate_received"]),
+        rounded_rate(8 * each["rate_sent"]),
+        rounded_size(each["bytes_received"]),
+        rounded_size(each["bytes_sent"]),
+        show_duration(int(each["duration_seconds"])),
+        each["protocol"],
+        _source(each),
+        each["id"],
+        each["inbound"],
+        each["acl_rule"] or "",
+        each["upstream"],
+    )
+
+
+def _source(each: dict[str, Any]) -> str:
+    host = f"[{each['source_ip']}]" if ":" in each["source_ip"] else each["source_ip"]
+    return f"{host}:{each['source_port']}"
+
+
+def _next(order: str) -> str:
+    return ORDERS[(ORDERS.index(order) + 1) % len(ORDERS)]
+
+
+def _lines(events: Iterable[dict[str, Any]], format: Format) -> Iterator[str]:
+    """One line for each session that is there, begins or ends."""
+    for event in events:
+        if "dropped" in event:
+            yield json.dumps(event) if format is Format.JSON else f"{event['dropped']} events were not told"
+            continue
+        for kind in ("live", "began", "ended"):
+            for session in event.get(kind, ()):
+                yield _line(kind, session, format)
+        missed = {kind: count for kind, count in event["not_told"].items() if count and kind != "updated"}
+        if missed:
+            yield json.dumps({"not_told": missed}) if format is Format.JSON else f"and more: {missed}"
+
+
+def _line(kind: str, session: dict[str, Any], format: Format) -> str:
+    if format is Format.JSON:
+        return json.dumps({"event": kind} | session, ensure_ascii=False)
+    when = session["end_time"] or session["start_time"]
+    words = [when, kind, session["id"], session["user"], _source(session), session["destination"]]
+    words += [str(session["bytes_sent"]), str(session["bytes_received"]), session["status"], session["reason"]]
+    return "\t".join(one_line(word) for word in words)
