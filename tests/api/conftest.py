@@ -88,8 +88,16 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
         streams=EventStreams(),
         **log_services,
     )
-    yield create_app(services, TOKEN)
+    made = create_app(services, TOKEN)
+    made.state.monitoring = services.monitoring
+    yield made
+    await services.monitoring.health.close()
     await database.close()
+
+
+@pytest.fixture
+def monitoring(app) -> Monitoring:
+    return app.state.monitoring
 
 
 @pytest.fixture

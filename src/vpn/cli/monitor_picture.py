@@ -69,16 +69,16 @@ def _counters(overview: dict[str, Any]) -> list[Line]:
     counters, used = overview["counters"], overview["resources"]
     return [
         Line(
-            f" sessions  {counters['active_sessions']:,} live, {counters['session_rate']:,.1f} new/s, "
+            f"sessions  {counters['active_sessions']:,} live, {counters['session_rate']:,.1f} new/s, "
             f"{counters['total_sessions']:,} in all, {counters['rejected']:,} refused"
         ),
         Line(
-            f" traffic   ↑ {_rate(counters['rate_sent'])}  ↓ {_rate(counters['rate_received'])}  "
+            f"traffic   ↑ {_rate(counters['rate_sent'])}  ↓ {_rate(counters['rate_received'])}  "
             f"({rounded_size(counters['bytes_sent'])} sent, {rounded_size(counters['bytes_received'])} received)"
         ),
         Line(
-            f" machine   CPU {used['system_cpu_percent']:.0f} % of {used['system_cores']} cores, "
-            f"load {used['load_average_1m']:.2f}, memory {rounded_size(used['system_ram_used_bytes'])} "
+            f"machine   CPU {used['system_cpu_percent']:.0f} % of {used['system_cores']}, "
+            f"load {used['load_average_1m']:.2f}, memory {used['system_ram_percent']:.0f} % "
             f"of {rounded_size(used['system_ram_total_bytes'])}, disk {rounded_size(used['disk_free_bytes'])} free"
         ),
     ]

@@ -93,7 +93,9 @@ class Screen:
         columns, rows = size()
         self._last = lines
         drawn = "\r\n".join(_styled(line, columns) for line in lines[:rows])
-        _put(f"\x1b[H{drawn}\x1b[J")
+        # Erasing behind a line that fills its row would take the last character of it.
+        rest = "\r\n\x1b[J" if len(lines) < rows else ""
+        _put(f"\x1b[H{drawn}{rest}")
 
     def wait(self, seconds: float) -> str:
         """The key that is pressed within this time; empty: none, or the size has changed."""
@@ -153,7 +155,7 @@ def watch(fetch: Callable[[], None], draw: Draw, on_key: OnKey, interval: float)
 def _styled(line: Line, columns: int) -> str:
     text = fit(line.text, columns)
     if line.style == "plain":
-        return f"{text.rstrip()}\x1b[K"
+        return f"\x1b[2K{text.rstrip()}"
     return f"{_STYLES[line.style]}{text}{_RESET}"
 
 

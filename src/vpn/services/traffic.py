@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
 from vpn.domain.session import Session
-from vpn.services.live_sessions import Change, News
+from vpn.services.live_sessions import News
 
 WINDOWS = 2  # over which a rate is taken: workers report twice in a window, give or take one
-MOST_NAMES = 10_000  # users, and destinations, told apart in one window
+MOST_NAMES = 10_000  # users, destinations and sessions told apart in one window
 MOST_REFUSED = 50
 
 
@@ -28,6 +29,7 @@ class Rate(NamedTuple):
 
 NO_RATE = Rate(0.0, 0.0)
 _Moved = dict[str, list[int]]
+_Key = TypeVar("_Key", str, int)
 
 
 class _Window:
@@ -62,22 +64,16 @@ class Traffic:
     def hear(self, news: News) -> None:
         """Take what was moved."""
         window = self._current
-        sessions = window.sessions
-        for change in news.moved:
-            if change.sent or change.received:
-                found = sessions.get(change.session.id)
-                if found is None:
-                    sessions[change.session.id] = [change.sent, change.received]
-                else:
-                    found[0] += change.sent
-                    found[1] += change.received
-                _count(window, change)
-        for change in news.ended:
-            if change.sent or change.received:
-                _count(window, change)
-            if change.session.status == "rejected_by_acl":
+        sessions, users, destinations = window.sessions, window.users, window.destinations
+        for session, sent, received in chain(news.moved, news.ended):
+            if sent or received:
+                _add(users, session.user, sent, received)
+                _add(destinations, session.host, sent, received)
+                if not session.ended:
+                    _add(sessions, session.id, sent, received)
+            if session.status == "rejected_by_acl":
                 self.rejected += 1
-                self.refused.append(change.session)
+                self.refused.append(session)
 
     def turn(self) -> None:
         """A window ends, and another one begins."""
@@ -115,12 +111,10 @@ class Traffic:
         return Rate(sent / seconds, received / seconds)
 
 
-def _count(window: _Window, change: Change) -> None:
-    session, sent, received = change
-    for names, name in ((window.users, session.user), (window.destinations, session.host)):
-        found = names.get(name)
-        if found is not None:
-            found[0] += sent
-            found[1] += received
-        elif len(names) < MOST_NAMES:
-            names[name] = [sent, received]
+def _add(names: dict[_Key, list[int]], name: _Key, sent: int, received: int) -> None:
+    found = names.get(name)
+    if found is not None:
+        found[0] += sent
+        found[1] += received
+    elif len(names) < MOST_NAMES:
+        names[name] = [sent, received]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from vpn.api.errors import responses
 from vpn.api.events_stream import MEDIA_TYPE, EventStreams, Put
-from vpn.api.schemas.live_sessions import LiveQuery, LiveSessionView
+from vpn.api.schemas.live_sessions import LiveQuery, live_fields
 from vpn.domain.errors import Invalid
 from vpn.services.live_events import LiveEvents, Topic
 from vpn.services.session_filter import LiveSession
@@ -55,4 +55,4 @@ def _topics(text: str) -> list[Topic]:
 
 
 def _shown(live: LiveSession) -> dict[str, Any]:
-    return LiveSessionView.of_live(live, time.time()).model_dump(mode="json")
+    return live_fields(live, time.time())

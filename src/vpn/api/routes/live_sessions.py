@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from vpn.api.auth import asked_by
 from vpn.api.errors import responses
-from vpn.api.schemas.live_sessions import LIVE_SESSIONS, LiveQuery, LiveSessionView, Terminated, Whose
+from vpn.api.schemas.live_sessions import LiveQuery, LiveSessionView, Terminated, Whose, live_fields
+from vpn.services.session_filter import LiveSession
 from vpn.services.sessions import SessionService
+
+_AT_ONCE = 500  # sessions, which take some five milliseconds; then others have their turn
 
 
 def router(sessions: SessionService) -> APIRouter:
@@ -22,9 +27,7 @@ def router(sessions: SessionService) -> APIRouter:
         """List live sessions, the newest first; what they moved is at most a second old."""
         descending = query.sort_dir == "desc"
         found = sessions.active(query.filter(), sort_by=query.sort_by, descending=descending, limit=query.limit)
-        now = time.time()
-        content = LIVE_SESSIONS.dump_json([LiveSessionView.of_live(each, now) for each in found])
-        return Response(content, media_type="application/json")
+        return Response(await _rendered(found), media_type="application/json")
 
     @router.post("/terminate", responses=responses(503))
     async def terminate_sessions(whose: Whose, request: Request) -> Terminated:
@@ -43,3 +46,13 @@ def router(sessions: SessionService) -> APIRouter:
         return Terminated(terminated=1)
 
     return router
+
+
+async def _rendered(sessions: list[LiveSession]) -> bytes:
+    now = time.time()
+    parts = []
+    for start in range(0, len(sessions), _AT_ONCE):
+        rows = [live_fields(each, now) for each in sessions[start : start + _AT_ONCE]]
+        parts.append(msgspec.json.encode(rows)[1:-1])
+        await asyncio.sleep(0)
+    return b"[" + b",".join(parts) + b"]"
