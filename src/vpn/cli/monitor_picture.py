@@ -32,14 +32,13 @@ _UPSTREAMS = (
     Column("FAILED", 7, right=True),
 )
 _REFUSALS = (Column("REFUSED", 8), Column("USER", 12), Column("DESTINATION", 0), Column("REASON", 24))
-_MOST_WORKERS = 8
 
 
 def picture(overview: dict[str, Any], size: Size, order: str, note: str = "") -> list[Line]:
     """All lines, for a terminal of this size; `note` is of what is wrong, or that it is paused."""
     columns, rows = size
     lines = [_title(overview, columns), *_counters(overview), *([Line(one_line(note), "bad")] if note else [])]
-    lines += [Line(""), *_processes(overview, columns)]
+    lines += [Line(""), *_processes(overview, columns, max(2, (rows - 16) // 2))]
     if overview["upstreams"]:
         lines += [Line(""), *table(_UPSTREAMS, map(_upstream, overview["upstreams"][:4]), columns)]
     left = max(0, rows - len(lines) - 1)
@@ -84,17 +83,18 @@ def _counters(overview: dict[str, Any]) -> list[Line]:
     ]
 
 
-def _processes(overview: dict[str, Any], columns: int) -> list[Line]:
+def _processes(overview: dict[str, Any], columns: int, most: int) -> list[Line]:
+    """The daemon and at most so many workers."""
     daemon, workers = overview["resources"]["daemon"], overview["workers"]
     rows = [("daemon", daemon["pid"], "", "", _percent(daemon), _memory(daemon), _files(daemon), "", "")]
-    for each in workers[:_MOST_WORKERS]:
+    for each in workers[:most]:
         lag = "" if each["loop_lag_ms"] is None else f"{each['loop_lag_ms']:.1f} ms"
         state = "serving" if each["ready"] else "down"
         named = (f"worker {each['number']}", each["pid"] or "", state, f"{each['active_sessions']:,}")
         rows.append((*named, _percent(each), _memory(each), _files(each), lag, each["restarts"]))
     lines = table(_WORKERS, rows, columns)
-    if len(workers) > _MOST_WORKERS:
-        lines.append(Line(f"and {len(workers) - _MOST_WORKERS} workers more", "faint"))
+    if len(workers) > most:
+        lines.append(Line(f"and {len(workers) - most} workers more", "faint"))
     return lines
 
 

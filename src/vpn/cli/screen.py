@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -25,6 +26,7 @@ _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"  # another screen, no cursor, no wrappin
 _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _STYLES = {"plain": "", "title": "\x1b[7m", "strong": "\x1b[1m", "faint": "\x1b[2m", "bad": "\x1b[1;31m"}
 _RESET = "\x1b[0m"
+_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)  # arrows and the like, which mean nothing here
 _END = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -70,7 +72,7 @@ class Screen:
         self._keys = sys.stdin.fileno() if sys.stdin.isatty() else -1
         self._before: list[Any] = []
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._last: Sequence[Line] = ()
+        self._pressed = ""
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
@@ -91,7 +93,6 @@ class Screen:
     def draw(self, lines: Sequence[Line]) -> None:
         """Show a picture, as much of it as there is room for."""
         columns, rows = size()
-        self._last = lines
         drawn = "\r\n".join(_styled(line, columns) for line in lines[:rows])
         # Erasing behind a line that fills its row would take the last character of it.
         rest = "\r\n\x1b[J" if len(lines) < rows else ""
@@ -99,6 +100,9 @@ class Screen:
 
     def wait(self, seconds: float) -> str:
         """The key that is pressed within this time; empty: none, or the size has changed."""
+        if self._pressed:
+            key, self._pressed = self._pressed[0], self._pressed[1:]
+            return key
         sources = [self._woken] if self._keys < 0 else [self._woken, self._keys]
         ready, _, _ = select.select(sources, [], [], max(0.0, seconds))
         if self._woken in ready:
@@ -108,7 +112,9 @@ class Screen:
         pressed = os.read(self._keys, 32)
         if not pressed:
             self._keys = -1  # the terminal is gone, or somebody else reads it
-        return pressed.decode(errors="replace")[:1] if not pressed.startswith(b"\x1b") else ""
+        keys = _SEQUENCE.sub("", pressed.decode(errors="replace"))
+        self._pressed = keys[1:]
+        return keys[:1]
 
     def _enter(self) -> None:
         if self._keys >= 0:
