@@ -12,6 +12,7 @@ from vpn.domain.units import (
     parse_moment,
     parse_rate,
     parse_size,
+    rounded_rate,
     rounded_size,
     show_duration,
     show_rate,
@@ -177,3 +178,19 @@ def test_what_is_no_moment(text):
 )
 def test_sizes_at_a_glance(size, text):
     assert rounded_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (0, "0 bit/s"),
+        (999, "999 bit/s"),
+        (1000, "1.0 kbit/s"),
+        (999_940, "999.9 kbit/s"),
+        (999_960, "1.0 Mbit/s"),
+        (2.5e9, "2.5 Gbit/s"),
+        (5e16, "50000.0 Tbit/s"),
+    ],
+)
+def test_rates_at_a_glance(rate, text):
+    assert rounded_rate(rate) == text

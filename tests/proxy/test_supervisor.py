@@ -153,3 +153,18 @@ async def test_workers_trace_as_many_as_they_are_told_and_those_started_again_to
     await comes_to(True)
     daemon.supervisor.trace(0.0)
     await comes_to(False)
+
+
+async def test_who_is_awake_is_told_from_who_hangs(daemon):
+    pids = [worker.pid for worker in daemon.supervisor.status()]
+    everybody = set(range(len(pids)))
+    assert await daemon.supervisor.awake(5) == everybody
+    os.kill(pids[0], signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            assert await daemon.supervisor.awake(0.05) == everybody - {0}
+        waiting = daemon.supervisor._workers[0]._cut_waits
+        assert len(waiting) == 1, "who hangs is asked once"
+    finally:
+        os.kill(pids[0], signal.SIGCONT)
+    assert await daemon.supervisor.awake(5) == everybody
