@@ -15,6 +15,9 @@ from typer.main import get_command
 from vpn.cli import failures
 from vpn.cli.main import make_app
 from vpn.domain.reasons import REASONS
+from vpn.monitoring.alerts import alerts
+from vpn.monitoring.families import GROUPS
+from vpn.monitoring.family import Family
 from vpn.settings.model import Settings
 from vpn.settings.values import Section, section_in
 
@@ -24,7 +27,12 @@ _MADE = "<!-- Made by `make docs`. Change the code, not this page. -->\n\n"
 
 def pages() -> dict[str, str]:
     """The text of each page, by file name."""
-    return {"cli.md": command_line(), "configuration.md": configuration(), "sessions.md": sessions()}
+    return {
+        "cli.md": command_line(),
+        "configuration.md": configuration(),
+        "metrics.md": metrics(),
+        "sessions.md": sessions(),
+    }
 
 
 def command_line() -> str:
@@ -113,6 +121,44 @@ here, is its own name for it in lower case, such as `eaddrnotavail`.
 |---|---|---|
 {chr(10).join(rows)}
 """
+
+
+def metrics() -> str:
+    """The reference of all metrics, and of the alerts that are made of them."""
+    tables = "\n\n".join(f"## {title}\n\n{_metrics_table(families)}" for title, families in GROUPS.items())
+    rows = [f"| `{each.name}` | {each.severity} | {each.action} |" for each in alerts()]
+    return f"""{_MADE}# Metrics
+
+`GET /metrics` of the API has them, in Prometheus' text format or, if that is asked for, in OpenMetrics. It wants the
+API's token (`Authorization: Bearer …`), unless `metrics.public` is set. All workers are in it, as they were at one
+moment.
+
+`vpn monitor dashboards export DIR` writes dashboards for Grafana, alerts, and a configuration for Prometheus.
+
+- Counters do not go back while the daemon runs, whatever happens to its workers.
+- What was counted of sessions is at most half a second old, as workers report twice a second.
+- There are never too many series. Of users and destinations only those have series of their own that move the most
+  (`metrics.users`, `metrics.destinations`); all others together are `other`. One that is shown counts from that moment
+  on. One that moves much less than others gives its place to them, at most every minute, and goes on from its count
+  should it come back. Sessions in which nobody has logged in count for no user. The other labels are words of the
+  program or of its settings.
+
+{tables}
+
+## Alerts
+
+| alert | severity | what to do |
+|---|---|---|
+{chr(10).join(rows)}
+"""
+
+
+def _metrics_table(families: tuple[Family, ...]) -> str:
+    rows = [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
+        for each in families
+    ]
+    return "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *rows])
 
 
 def _settings(model: type[Section], prefix: str) -> Iterator[tuple[str, str, str]]:

@@ -10,68 +10,36 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 import uvloop
-from fastapi import FastAPI
 
 from vpn import logs, privileges
 from vpn.api import in_process
-from vpn.api.app import Services, create_app
 from vpn.api.auth import trusted
-from vpn.api.events_stream import EventStreams
 from vpn.api.server import APIServer
 from vpn.data_directory import DataDirectory
 from vpn.domain.address import Endpoint
 from vpn.domain.errors import DomainError, Unavailable
 from vpn.domain.inbound import Inbound
+from vpn.house import WELCOMED, House, build
 from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.worker_process import Daemon
 from vpn.services.access import links_for
 from vpn.services.access_log import AccessLog
 from vpn.services.authentication import Authentication
-from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane, bind_all, check_files, port_trouble
-from vpn.services.enforcement import Enforcement
-from vpn.services.groups import GroupService
-from vpn.services.ledger import Ledger
-from vpn.services.live_sessions import LiveSessions
-from vpn.services.monitoring import Monitoring
-from vpn.services.policy import PolicyService
-from vpn.services.policy_trial import stored_groups
-from vpn.services.roster import RosterService
-from vpn.services.session_feed import SessionFeed
-from vpn.services.session_log import log_sessions
-from vpn.services.session_writer import SessionWriter
-from vpn.services.shaping import Shaping
-from vpn.services.snapshots import Snapshots
-from vpn.services.status import StatusService
-from vpn.services.usage import UsageService
-from vpn.services.users import Admission, UserService
-from vpn.settings.bans import ban_rules_of
+from vpn.services.users import Admission
 from vpn.settings.logs import LogSettings
 from vpn.settings.model import Settings
-from vpn.settings.plane import egress_of, inbounds_of
-from vpn.store.bans import BanStore
-from vpn.store.database import Database, sqlite_url
-from vpn.store.facts import FactStore
-from vpn.store.groups import GroupStore
-from vpn.store.policies import PolicyStore
-from vpn.store.secrets import open_box, read_key
-from vpn.store.sessions import SessionStore
-from vpn.store.usage import UsageStore
-from vpn.store.users import UserStore
+from vpn.settings.plane import inbounds_of
 
 FIRST_USER = "me"
 _FIRST_NOTE = "made at the first start"
-_WELCOMED = "welcomed"
 _COMMAND = 3.0  # seconds that a command without a daemon may still have the data directory
 
 
@@ -84,27 +52,6 @@ class Announcement(NamedTuple):
     token_file: Path
     first_links: list[str]
     """The links of the first user; only at the first start."""
-
-
-class House(NamedTuple):
-    """The floors from the store up to the API, built."""
-
-    app: FastAPI
-    users: UserService
-    user_store: UserStore
-    facts: FactStore
-    snapshots: Snapshots
-    ledger: Ledger
-    enforcement: Enforcement
-    shaping: Shaping
-    data_plane: DataPlane
-    status: StatusService
-    bans: BanService
-    policy: PolicyService
-    writer: SessionWriter
-    feed: SessionFeed
-    streams: EventStreams
-    monitoring: Monitoring
 
 
 class _Opened(NamedTuple):
@@ -155,7 +102,7 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
 
     async def answer() -> tuple[int, bytes]:
         with DataDirectory(settings.data_dir, patience=1) as directory:
-            async with _build(settings, directory, lambda: settings, logs.remember(settings)) as house:
+            async with build(settings, directory, lambda: settings, logs.remember(settings)) as house:
                 return await in_process.call(house.app, method, target, body)
 
     return asyncio.run(answer())
@@ -169,7 +116,7 @@ async def _serve(
     stop = asyncio.Event()
     _handle_signals(stop)
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
-        async with _build(settings, directory, reread, memory) as house:
+        async with build(settings, directory, reread, memory) as house:
             authentication = Authentication(house.user_store, house.bans)
             meter = await house.ledger.open(settings.proxy.workers, await house.enforcement.find_zones())
             supervisor = Supervisor(
@@ -180,24 +127,18 @@ async def _serve(
                 meter=meter,
                 journals=await house.writer.open(settings.proxy.workers),
             )
-            house.data_plane.run(supervisor)
+            house.watch(supervisor)
             access_log = AccessLog(time.time)
             access_log.configure(settings.log.access)
             house.feed.tell(access_log.hear)
             house.data_plane.tell(lambda changed: _log_anew(changed.log, memory, access_log))
-            house.status.watch(supervisor)
-            house.monitoring.watch(supervisor)
-            house.shaping.run(supervisor.shaper.follow)
-            house.snapshots.publish_to(supervisor.publish)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
             tasks: list[asyncio.Task[None]] = []
             try:
                 await house.bans.start(supervisor.ban)
                 await _start(supervisor, house)
-                tasks.append(asyncio.create_task(house.enforcement.run(house.snapshots.publish)))
-                tasks.append(asyncio.create_task(house.writer.run()))
-                tasks.append(asyncio.create_task(house.monitoring.run()))
+                tasks += [asyncio.create_task(loop) for loop in house.loops()]
                 _reload_on_hangup(house.data_plane, access_log)
                 first = await _welcome(house)
                 for server in servers:
@@ -215,95 +156,11 @@ async def _serve(
                 for server in servers:
                     await server.stop()
                 authentication.close()
-                await _finish(tasks, house)
+                await _end(tasks)
+                await house.close()
                 await asyncio.to_thread(access_log.close)
-                await house.policy.close()
-                await house.bans.close()
                 directory.api_socket.unlink(missing_ok=True)
             log.info("stopped")
-
-
-@asynccontextmanager
-async def _build(
-    settings: Settings, directory: DataDirectory, reread: Callable[[], Settings], memory: logs.Memory
-) -> AsyncIterator[House]:
-    """The floors from the store up, and their end."""
-    if directory.key.exists():
-        read_key(directory.key)  # a damaged one is found before the database is touched
-    database = Database(settings.database.url or sqlite_url(directory.database))
-    try:
-        await database.migrate()
-        facts = FactStore(database)
-        await _open_secrets(directory, facts)
-        user_store = UserStore(database)
-        group_store = GroupStore(database)
-        clock = partial(datetime.now, UTC)
-        usage = UsageStore(database)
-        shaping = Shaping(settings.shaping.down, settings.shaping.up)
-        ledger = Ledger(directory.meter, usage, clock)
-        enforcement = Enforcement(user_store, group_store, usage, ledger, shaping, clock)
-        snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
-        users = UserService(user_store, snapshots, clock)
-        bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
-        await bans.load()
-        policy = PolicyService(PolicyStore(database), settings.policy, stored_groups(user_store), clock)
-        data_plane = DataPlane(settings, snapshots, bans, shaping, policy, reread)
-        status = StatusService(user_store, data_plane.inbounds)
-        streams = EventStreams()
-        live = LiveSessions()
-        ask = partial(facts.get, _WELCOMED)
-        watched = (settings.metrics, settings.health)
-        monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
-        services = Services(
-            users=users,
-            groups=GroupService(group_store, snapshots, clock),
-            roster=RosterService(user_store, group_store, snapshots, clock),
-            usage=UsageService(user_store, usage, enforcement, snapshots),
-            links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
-            status=status,
-            data_plane=data_plane,
-            bans=bans,
-            policy=policy,
-            streams=streams,
-            log_lines=memory.lines,
-            telemetry=memory.events,
-            monitoring=monitoring,
-        )
-        writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
-        feed = SessionFeed(live, writer if settings.sessions.enabled else None)
-        feed.tell(log_sessions)
-        monitoring.observe(feed)
-        app = create_app(services, directory.read_token())
-        yield House(
-            app=app,
-            users=users,
-            user_store=user_store,
-            facts=facts,
-            snapshots=snapshots,
-            ledger=ledger,
-            enforcement=enforcement,
-            shaping=shaping,
-            data_plane=data_plane,
-            status=status,
-            bans=bans,
-            policy=policy,
-            writer=writer,
-            feed=feed,
-            streams=streams,
-            monitoring=monitoring,
-        )
-    finally:
-        await database.close()
-
-
-async def _open_secrets(directory: DataDirectory, facts: FactStore) -> None:
-    """Make sure that key and database belong together."""
-    try:
-        await open_box(directory.key, facts)
-    except OSError as error:
-        raise Unavailable(
-            "data_dir_unusable", f"{directory.key}: {error.strerror}", "is there space, and may we write there?"
-        ) from None
 
 
 async def _start(supervisor: Supervisor, house: House) -> None:
@@ -316,19 +173,16 @@ async def _start(supervisor: Supervisor, house: House) -> None:
         ) from None
 
 
-async def _finish(tasks: list[asyncio.Task[None]], house: House) -> None:
-    """The workers are gone: book what they have counted last, and store their last sessions."""
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    await house.ledger.close(house.enforcement.zones())
-    await house.writer.close()
 
 
 async def _welcome(house: House) -> Admission | None:
     """At the very first start, make a first user, unless there are users already."""
-    if await house.facts.get(_WELCOMED) is not None:
+    if await house.facts.get(WELCOMED) is not None:
         return None
     users, count = await house.users.page(page=1, page_size=1)
     if count == 0:
@@ -346,8 +200,8 @@ async def _announce(announce: Callable[[Announcement], None], announcement: Anno
     except OSError as error:
         structlog.get_logger("daemon").warning("nothing can be printed", reason=error.strerror)
         return
-    if await house.facts.get(_WELCOMED) is None:
-        await house.facts.put(_WELCOMED, b"")
+    if await house.facts.get(WELCOMED) is None:
+        await house.facts.put(WELCOMED, b"")
 
 
 def _announcement(

@@ -1,6 +1,7 @@
 import http.server
 import json
 import threading
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from vpn.api.events_stream import EventStreams
 from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound
+from vpn.monitoring.files import monitoring_files
 from vpn.services.access import links_for
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
@@ -24,10 +26,15 @@ from vpn.services.groups import GroupService
 from vpn.services.ledger import Ledger
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.log_lines import RecentLines
+from vpn.services.metrics.facts import FactFinder
+from vpn.services.metrics.loop_lag import LoopLag
+from vpn.services.metrics.service import MetricsService, Sources
+from vpn.services.metrics.tally import Tally
 from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
+from vpn.services.session_writer import SessionWriter
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.status import StatusService
@@ -40,6 +47,7 @@ from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
 from vpn.store.policies import PolicyStore
+from vpn.store.sessions import SessionStore
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
@@ -74,6 +82,19 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
     data_plane = DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings)
     watched = (settings.metrics, settings.health)
     ask = partial(store.page, offset=0, limit=1)
+    live = LiveSessions()
+    metrics = MetricsService(
+        Sources(
+            tally=Tally(20, 20, time.monotonic),
+            live=live,
+            writer=SessionWriter(tmp_path / "sessions", SessionStore(database), live, settings.sessions, time.time),
+            enforcement=enforcement,
+            bans=bans,
+            data_plane=data_plane,
+            facts=FactFinder(database, tmp_path, data_plane.inbounds),
+            lag=LoopLag(),
+        )
+    )
     services = Services(
         users=UserService(store, snapshots, clock),
         groups=GroupService(group_store, snapshots, clock),
@@ -84,9 +105,11 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
         data_plane=data_plane,
         bans=bans,
         policy=policy,
-        monitoring=Monitoring(tmp_path, LiveSessions(), status, data_plane, ask, watched),
+        monitoring=Monitoring(tmp_path, live, status, data_plane, ask, watched),
         streams=EventStreams(),
         **log_services,
+        monitoring_files=lambda: monitoring_files(settings.api.listen, tmp_path / "api-token"),
+        metrics=metrics,
     )
     made = create_app(services, TOKEN)
     made.state.monitoring = services.monitoring

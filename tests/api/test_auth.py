@@ -1,6 +1,7 @@
 import pytest
 
 from tests.api.conftest import TOKEN
+from vpn.api.auth import Guard
 from vpn.api.in_process import call as trusted_call
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,16 @@ async def test_the_token_opens(app):
 async def test_what_needs_no_token(app, target):
     expected = 503 if target == "/ready" else 200  # nothing is served here
     assert (await status_of(app, target))[0] == expected
+
+
+async def test_more_may_be_open(app):
+    async def inner(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    guarded = Guard(inner, TOKEN, also_open=frozenset({"/metrics"}))
+    assert (await status_of(guarded, "/metrics"))[0] == 200
+    assert (await status_of(guarded, "/metrics/x"))[0] == 401
+    assert (await status_of(app, "/metrics"))[0] == 401, "it is not, unless somebody says so"
 
 
 async def test_who_is_trusted_needs_no_token(app):

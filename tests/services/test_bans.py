@@ -191,6 +191,12 @@ async def test_pages(bans, clock):
     assert ([ban.subject for ban in found], total) == (["192.0.2.2", "192.0.2.1"], 5)
 
 
+async def test_bans_are_counted_by_kind(bans):
+    for subject in ("192.0.2.1", "192.0.2.2", "alice"):
+        await bans.add(subject, seconds=60)
+    assert bans.counts() == {"source": 2, "user": 1}
+
+
 async def test_bans_are_bounded_and_the_first_to_end_goes(bans, monkeypatch):
     monkeypatch.setattr(module, "MOST_BANS", 2)
     for number, seconds in enumerate((60, 30, 90)):

@@ -143,6 +143,10 @@ async def test_settings_that_are_wrong_change_nothing(house):
     assert house.ports() == before
     with tcp_server(echo) as port:
         (await house.tunnel("main", port)).close()
+    reloads = house.data_plane.reloads
+    assert (reloads.succeeded, reloads.failed, reloads.in_order) == (0, 2, False)
+    await house.reload(**OPEN, listen="127.0.0.1:0")
+    assert (reloads.succeeded, reloads.failed, reloads.in_order) == (1, 2, True)
 
 
 async def test_how_connections_go_out_changes_too(house):

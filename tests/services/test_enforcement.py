@@ -287,6 +287,18 @@ async def test_warnings_are_given_once(house):
     assert told[-1] == ("quota nearly used up", 50)
 
 
+async def test_who_is_kept_out_and_who_was_warned_is_counted(house):
+    await house.add(data_limit="1000", warn_at=[50])
+    house.move(500)
+    await house.look()
+    assert (house.enforcement.kept_out(), house.enforcement.warned()) == ({}, 1)
+    assert house.enforcement.events == {"warned": 1, "reached": 0}
+    house.move(500)
+    await house.look()
+    assert house.enforcement.kept_out() == {"over_quota": 1}
+    assert house.enforcement.events == {"warned": 1, "reached": 1}
+
+
 async def test_a_user_expires(house):
     await house.add(expires_at="2026-11-20T13:00:00Z")
     assert await house.look() == ""

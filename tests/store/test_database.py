@@ -1,4 +1,5 @@
 import asyncio
+import secrets
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -74,6 +75,21 @@ async def test_who_reads_first_and_writes_then_is_not_overtaken(database):
     await asyncio.gather(*(lengthen() for _ in range(5)))
     async with database.begin() as connection:
         assert bytes((await connection.execute(text("SELECT value FROM facts"))).scalar()) == b"a" * 6
+
+
+async def test_it_has_a_size_that_grows(database):
+    async with database.begin() as connection:
+        await connection.execute(text("CREATE TABLE ballast (content TEXT)"))
+    before = await database.size()
+    assert before > 8192
+    async with database.begin() as connection:
+        await connection.execute(text("INSERT INTO ballast VALUES (:content)"), {"content": random_text(1 << 20)})
+    assert await database.size() - before >= 1 << 20
+
+
+def random_text(length):
+    """Of this length, and not to be compressed."""
+    return secrets.token_hex(length // 2)
 
 
 async def test_sqlite_writes_ahead(tmp_path):

@@ -20,6 +20,8 @@ from vpn.api.routes import events as event_routes
 from vpn.api.routes import groups as group_routes
 from vpn.api.routes import live_sessions as live_session_routes
 from vpn.api.routes import logs as log_routes
+from vpn.api.routes import metrics as metrics_routes
+from vpn.api.routes import monitoring as monitoring_routes
 from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
@@ -31,6 +33,7 @@ from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
 from vpn.services.log_lines import RecentLines
+from vpn.services.metrics.service import MetricsService
 from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
@@ -68,6 +71,9 @@ class Services(NamedTuple):
     log_lines: RecentLines
     telemetry: Telemetry
     monitoring: Monitoring
+    monitoring_files: monitoring_routes.MonitoringFiles
+    metrics: MetricsService | None
+    """None: nobody is told."""
 
 
 def create_app(services: Services, token: str) -> FastAPI:
@@ -82,7 +88,9 @@ def create_app(services: Services, token: str) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(_BoundedBody)
-    app.add_middleware(Guard, token=token)  # the one added last is asked first
+    metrics = services.metrics
+    also_open = frozenset({metrics_routes.PATH} if metrics is not None and metrics.public else ())
+    app.add_middleware(Guard, token=token, also_open=also_open)  # the one added last is asked first
     guarded = [Depends(documented())]
     app.include_router(status_routes.health_router(services.status, services.monitoring.health))
     for router in (
@@ -100,6 +108,8 @@ def create_app(services: Services, token: str) -> FastAPI:
         acl_routes.router(services.policy),
         acl_routes.admin_router(services.policy),
         log_routes.router(services.log_lines, services.telemetry, services.streams),
+        monitoring_routes.router(services.monitoring_files),
+        *((metrics_routes.router(metrics),) if metrics is not None else ()),
     ):
         app.include_router(router, dependencies=guarded)
     return app

@@ -37,16 +37,20 @@ class Guard:
     It stands before everything else: of a request that does not pass, nothing but its head is looked at.
     """
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, also_open: frozenset[str] = frozenset()) -> None:
         self._app = app
+        self._open = _OPEN | also_open
         self._expected = _digest(token.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request pass, or answer it."""
-        if scope["type"] != "http" or scope.get(_LOCAL) or _is_open(scope["path"]) or self._bears_token(scope):
+        if scope["type"] != "http" or scope.get(_LOCAL) or self._is_open(scope["path"]) or self._bears_token(scope):
             await self._app(scope, receive, send)
         else:
             await unauthorized()(scope, receive, send)
+
+    def _is_open(self, path: str) -> bool:
+        return path in self._open or path.startswith(_OPEN_BELOW)
 
     def _bears_token(self, scope: Scope) -> bool:
         for name, value in scope["headers"]:
@@ -59,10 +63,6 @@ class Guard:
 def documented() -> HTTPBearer:
     """What tells OpenAPI that a token is needed; `Guard` is what needs it."""
     return HTTPBearer(auto_error=False, description="The token in the file `api-token` of the data directory.")
-
-
-def _is_open(path: str) -> bool:
-    return path in _OPEN or path.startswith(_OPEN_BELOW)
 
 
 def _digest(token: bytes) -> bytes:

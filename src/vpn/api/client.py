@@ -64,6 +64,11 @@ class Client:
         """Let the daemon read its settings again."""
         return self._request("POST", "/api/reload")
 
+    def monitoring_files(self) -> dict[str, str]:
+        """What Prometheus and Grafana work from: the text of each file, by its path."""
+        files: dict[str, str] = self._request("GET", "/api/monitoring/files")["files"]
+        return files
+
     def users(self, **where: Any) -> Iterator[dict[str, Any]]:
         """The users meant, by name; `where` is of search, group and enabled."""
         return self._pages("/api/users", where)
@@ -162,7 +167,7 @@ class Client:
     def live_sessions(self, **where: Any) -> list[dict[str, Any]]:
         """The live sessions meant; `where` is of the filters and the order of the API."""
         query = _query(where)
-        sessions: list[dict[str, Any]] = self._call("GET", f"/api/sessions/active?{query}")
+        sessions: list[dict[str, Any]] = self._call(list, "GET", f"/api/sessions/active?{query}")
         return sessions
 
     def follow_sessions(self, **where: Any) -> Iterator[dict[str, Any]]:
@@ -246,15 +251,15 @@ class Client:
             number, pages = number + 1, page["total_pages"]
 
     def _request(self, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        content: dict[str, Any] = self._call(method, target, body)
+        content: dict[str, Any] = self._call(dict, method, target, body)
         return content
 
-    def _call(self, method: str, target: str, body: dict[str, Any] | None = None) -> Any:
+    def _call(self, kind: type, method: str, target: str, body: dict[str, Any] | None = None) -> Any:
         status, answer = self._transport(method, target, b"" if body is None else json.dumps(body).encode())
         if 200 <= status < 300:
             with contextlib.suppress(ValueError):
                 content = json.loads(answer or b"{}")
-                if isinstance(content, dict | list):
+                if isinstance(content, kind):
                     return content
         raise _refusal(status, answer)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from vpn.cli import dashboards
 from vpn.cli.live_monitor import monitor
 
 app = typer.Typer(help="Watch the service.", rich_markup_mode=None)
 app.callback(invoke_without_command=True)(monitor)
+app.add_typer(dashboards.app, name="dashboards")

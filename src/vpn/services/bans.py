@@ -142,6 +142,13 @@ class BanService:
         newest = sorted(self._bans.values(), key=lambda ban: (-ban.created_at.timestamp(), ban.kind, ban.subject))
         return newest[(page - 1) * page_size : page * page_size], len(newest)
 
+    def counts(self) -> dict[str, int]:
+        """How many bans there are, by kind."""
+        counts = {"source": 0, "user": 0}
+        for kind, _ in self._bans:
+            counts[kind] += 1
+        return counts
+
     async def add(self, text: str, *, seconds: int, kind: Kind | None = None, reason: str = "") -> Ban:
         """Ban an address or a user by hand, in the place of a ban there may be. Open connections go on.
 

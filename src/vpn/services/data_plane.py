@@ -42,6 +42,15 @@ class Reloaded(msgspec.Struct, frozen=True):
     restart_needed: list[str]
 
 
+class Reloads(msgspec.Struct):
+    """How reading the settings again went, since the start."""
+
+    succeeded: int = 0
+    failed: int = 0
+    in_order: bool = True
+    """The last time."""
+
+
 class DataPlane:
     """Serves what the settings say.
 
@@ -72,6 +81,7 @@ class DataPlane:
         self._supervisor: Supervisor | None = None
         self._order = asyncio.Lock()
         self._observers: list[Callable[[Settings], None]] = []
+        self.reloads = Reloads()
 
     def run(self, supervisor: Supervisor) -> None:
         """This serves, from now on."""
@@ -99,6 +109,22 @@ class DataPlane:
             Invalid: they are wrong; nothing has changed.
             Unavailable: nothing is served, or a port cannot be had; nothing has changed.
         """
+        try:
+            done = await self._reload()
+        except Exception:
+            self.reloads.failed += 1
+            self.reloads.in_order = False
+            raise
+        self.reloads.succeeded += 1
+        self.reloads.in_order = True
+        return done
+
+    @property
+    def max_connections(self) -> int:
+        """Clients at once, over all inbounds; 0: no limit."""
+        return self._settings.proxy.max_connections
+
+    async def _reload(self) -> Reloaded:
         supervisor = self._supervisor
         if supervisor is None:
             raise Unavailable("not_serving", "no daemon is running", "start one with: vpn serve")

@@ -8,6 +8,7 @@ their memory: they stop by themselves, to the byte or nearly so, and we hear of 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 
@@ -105,6 +106,8 @@ class Enforcement:
         """Who has connected or moved something, and was not looked at yet."""
         self._forgiven: set[int] = set()
         """Whose period is to be looked up anew."""
+        self.events = {"warned": 0, "reached": 0}
+        """How often users were warned, and how often a quota was used up."""
         self._log = structlog.get_logger("quota")
 
     async def arrange(self) -> list[SnapshotUser]:
@@ -169,6 +172,14 @@ class Enforcement:
     def zones(self) -> Mapping[int, tzinfo]:
         """Where the users are."""
         return {number: watched.zone for number, watched in self._watched.items()}
+
+    def kept_out(self) -> Mapping[str, int]:
+        """How many users may not connect, by reason."""
+        return Counter(each.blocked for each in self._watched.values() if each.blocked)
+
+    def warned(self) -> int:
+        """How many users have been warned in their present periods."""
+        return sum(1 for each in self._watched.values() if each.warned)
 
     async def find_zones(self) -> Mapping[int, tzinfo]:
         """Where the users are, before anybody is watched.
@@ -317,6 +328,7 @@ class Enforcement:
             event = "quota used up" if percent >= 100 else "quota nearly used up"
             limit = watched.limits.data_limit
             self._log.warning(event, user=watched.user.name, percent=percent, used=used, limit=limit)
+            self.events["reached" if percent >= 100 else "warned"] += 1
         if percent != watched.warned:
             watched.warned = percent
             self._warned[watched.user.number] = (watched.since, percent)

@@ -14,10 +14,13 @@ Level = Literal["debug", "info", "warning", "error"]
 Area = Literal[
     "access",
     "api",
+    "audit",
     "bans",
     "daemon",
     "ledger",
     "libraries",
+    "metrics",
+    "monitoring",
     "otel",
     "policy",
     "proxy",

@@ -114,6 +114,18 @@ class Database:
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             await connection.run_sync(self._upgrade)
 
+    async def size(self) -> int:
+        """Bytes on disk.
+
+        Raises:
+            Unavailable: it cannot be asked.
+        """
+        if self.is_sqlite:
+            files = [Path(f"{self._engine.url.database}{suffix}") for suffix in ("", "-wal")]
+            return sum(each.stat().st_size for each in files if each.exists())
+        async with self.begin() as connection:
+            return int((await connection.execute(text("SELECT pg_database_size(current_database())"))).scalar_one())
+
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()

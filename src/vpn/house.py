@@ -1,0 +1,206 @@
+"""Builds everything from the store up to the API, and wires it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+
+from vpn import logs
+from vpn.api.app import Services, create_app
+from vpn.api.events_stream import EventStreams
+from vpn.data_directory import DataDirectory
+from vpn.domain.errors import Unavailable
+from vpn.monitoring.files import monitoring_files
+from vpn.proxy.supervisor import Supervisor
+from vpn.services.access import links_for
+from vpn.services.bans import BanService
+from vpn.services.data_plane import DataPlane
+from vpn.services.enforcement import Enforcement
+from vpn.services.groups import GroupService
+from vpn.services.ledger import Ledger
+from vpn.services.live_sessions import LiveSessions
+from vpn.services.metrics.facts import FactFinder
+from vpn.services.metrics.loop_lag import LoopLag
+from vpn.services.metrics.service import MetricsService, Sources
+from vpn.services.metrics.tally import Tally
+from vpn.services.monitoring import Monitoring
+from vpn.services.policy import PolicyService
+from vpn.services.policy_trial import stored_groups
+from vpn.services.roster import RosterService
+from vpn.services.session_feed import SessionFeed
+from vpn.services.session_log import log_sessions
+from vpn.services.session_writer import SessionWriter
+from vpn.services.shaping import Shaping
+from vpn.services.snapshots import Snapshots
+from vpn.services.status import StatusService
+from vpn.services.usage import UsageService
+from vpn.services.users import UserService
+from vpn.settings.bans import ban_rules_of
+from vpn.settings.model import Settings
+from vpn.settings.plane import egress_of
+from vpn.store.bans import BanStore
+from vpn.store.database import Database, sqlite_url
+from vpn.store.facts import FactStore
+from vpn.store.groups import GroupStore
+from vpn.store.policies import PolicyStore
+from vpn.store.secrets import open_box, read_key
+from vpn.store.sessions import SessionStore
+from vpn.store.usage import UsageStore
+from vpn.store.users import UserStore
+
+WELCOMED = "welcomed"
+"""The fact that somebody has been shown the first user."""
+
+
+class House(NamedTuple):
+    """The floors from the store up to the API, built."""
+
+    app: FastAPI
+    users: UserService
+    user_store: UserStore
+    facts: FactStore
+    snapshots: Snapshots
+    ledger: Ledger
+    enforcement: Enforcement
+    shaping: Shaping
+    data_plane: DataPlane
+    status: StatusService
+    bans: BanService
+    policy: PolicyService
+    writer: SessionWriter
+    feed: SessionFeed
+    streams: EventStreams
+    monitoring: Monitoring
+    metrics: MetricsService
+    lag: LoopLag
+
+    def watch(self, supervisor: Supervisor) -> None:
+        """These workers serve, from now on."""
+        self.data_plane.run(supervisor)
+        self.status.watch(supervisor)
+        self.monitoring.watch(supervisor)
+        self.metrics.watch(supervisor)
+        self.shaping.run(supervisor.shaper.follow)
+        self.snapshots.publish_to(supervisor.publish)
+
+    def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on while the daemon serves."""
+        yield self.enforcement.run(self.snapshots.publish)
+        yield self.writer.run()
+        yield self.monitoring.run()
+        yield self.lag.run()
+
+    async def close(self) -> None:
+        """The workers are gone, and so are the loops: book what was counted last, and store the last sessions."""
+        await self.ledger.close(self.enforcement.zones())
+        await self.writer.close()
+        await self.policy.close()
+        await self.bans.close()
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, directory: DataDirectory, reread: Callable[[], Settings], memory: logs.Memory
+) -> AsyncIterator[House]:
+    """Build the floors from the store up.
+
+    Raises:
+        DomainError: the data directory or the database cannot be used.
+    """
+    if directory.key.exists():
+        read_key(directory.key)  # a damaged one is found before the database is touched
+    database = Database(settings.database.url or sqlite_url(directory.database))
+    try:
+        await database.migrate()
+        facts = FactStore(database)
+        await _open_secrets(directory, facts)
+        user_store = UserStore(database)
+        group_store = GroupStore(database)
+        clock = partial(datetime.now, UTC)
+        usage = UsageStore(database)
+        shaping = Shaping(settings.shaping.down, settings.shaping.up)
+        ledger = Ledger(directory.meter, usage, clock)
+        enforcement = Enforcement(user_store, group_store, usage, ledger, shaping, clock)
+        snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
+        users = UserService(user_store, snapshots, clock)
+        bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
+        await bans.load()
+        policy = PolicyService(PolicyStore(database), settings.policy, stored_groups(user_store), clock)
+        data_plane = DataPlane(settings, snapshots, bans, shaping, policy, reread)
+        status = StatusService(user_store, data_plane.inbounds)
+        streams = EventStreams()
+        ask = partial(facts.get, WELCOMED)
+        watched = (settings.metrics, settings.health)
+        live = LiveSessions()
+        monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
+        writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
+        feed = SessionFeed(live, writer if settings.sessions.enabled else None)
+        feed.tell(log_sessions)
+        tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
+        lag = LoopLag()
+        if settings.metrics.enabled:
+            feed.tell(tally.hear)
+        finder = FactFinder(database, directory.path, data_plane.inbounds)
+        metrics = MetricsService(
+            Sources(tally, live, writer, enforcement, bans, data_plane, finder, lag), public=settings.metrics.public
+        )
+        services = Services(
+            users=users,
+            groups=GroupService(group_store, snapshots, clock),
+            roster=RosterService(user_store, group_store, snapshots, clock),
+            usage=UsageService(user_store, usage, enforcement, snapshots),
+            links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
+            status=status,
+            data_plane=data_plane,
+            bans=bans,
+            policy=policy,
+            streams=streams,
+            log_lines=memory.lines,
+            telemetry=memory.events,
+            monitoring=monitoring,
+            monitoring_files=lambda: monitoring_files(settings.api.listen, directory.token),
+            metrics=metrics if settings.metrics.enabled else None,
+        )
+        monitoring.observe(feed)
+        app = create_app(services, directory.read_token())
+        try:
+            yield House(
+                app=app,
+                users=users,
+                user_store=user_store,
+                facts=facts,
+                snapshots=snapshots,
+                ledger=ledger,
+                enforcement=enforcement,
+                shaping=shaping,
+                data_plane=data_plane,
+                status=status,
+                bans=bans,
+                policy=policy,
+                writer=writer,
+                feed=feed,
+                streams=streams,
+                monitoring=monitoring,
+                metrics=metrics,
+                lag=lag,
+            )
+        finally:
+            await finder.close()
+    finally:
+        await database.close()
+
+
+async def _open_secrets(directory: DataDirectory, facts: FactStore) -> None:
+    """Make sure that key and database belong together."""
+    try:
+        await open_box(directory.key, facts)
+    except OSError as error:
+        raise Unavailable(
+            "data_dir_unusable", f"{directory.key}: {error.strerror}", "is there space, and may we write there?"
+        ) from None

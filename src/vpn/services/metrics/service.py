@@ -1,0 +1,105 @@
+"""Metrics, for whoever asks: everything at one moment, in the format that is asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from prometheus_client.exposition import choose_encoder
+
+from vpn.domain.inbound import Inbound
+from vpn.monitoring.daemon_families import SCRAPE_TIME, SCRAPES
+from vpn.services.bans import BanService
+from vpn.services.data_plane import DataPlane
+from vpn.services.enforcement import Enforcement
+from vpn.services.live_sessions import LiveSessions
+from vpn.services.metrics import daemon_figures, plane_figures
+from vpn.services.metrics.facts import FactFinder, Facts
+from vpn.services.metrics.loop_lag import LoopLag
+from vpn.services.metrics.session_figures import put_sessions
+from vpn.services.metrics.sheet import Sheet
+from vpn.services.metrics.sources import Plane, read_counters, read_workers, read_writer
+from vpn.services.metrics.steady import Steady
+from vpn.services.metrics.tally import Tally
+from vpn.services.session_writer import SessionWriter
+
+
+class Sources(NamedTuple):
+    """Whom the service asks."""
+
+    tally: Tally
+    live: LiveSessions
+    writer: SessionWriter
+    enforcement: Enforcement
+    bans: BanService
+    data_plane: DataPlane
+    facts: FactFinder
+    lag: LoopLag
+
+
+class Exposition(NamedTuple):
+    """The metrics, as they are sent."""
+
+    content: bytes
+    media_type: str
+
+
+class MetricsService:
+    """Puts the metrics together.
+
+    Args:
+        public: whether they are for everybody.
+    """
+
+    def __init__(self, sources: Sources, *, public: bool = False) -> None:
+        self._sources = sources
+        self.public = public
+        self._plane: Plane | None = None
+        self._steady = Steady()
+        self._started = time.time()
+        self._scrapes = 0
+        self._scrape_time = 0.0
+
+    def watch(self, plane: Plane) -> None:
+        """Speak of this data plane from now on; until then, nothing is served."""
+        self._plane = plane
+
+    async def expose(self, accept: str) -> Exposition:
+        """The metrics, in the format that suits an ``Accept`` header best."""
+        facts = await self._sources.facts.find()
+        encode, media_type = choose_encoder(accept)
+        began = time.perf_counter()
+        content = encode(self.sheet(facts))
+        self._scrapes += 1
+        self._scrape_time += time.perf_counter() - began
+        return Exposition(content, media_type)
+
+    def sheet(self, facts: Facts) -> Sheet:
+        """All figures as they are now; nothing happens in between."""
+        sources, plane, sheet = self._sources, self._plane, Sheet()
+        started = 0
+        connections: dict[str, int] = {}
+        inbounds: Sequence[Inbound] = sources.data_plane.inbounds()
+        if plane is not None:
+            started = plane.totals().opened
+            connections = {bound.inbound.name: plane.connections(bound) for bound in plane.bound}
+            counters = read_counters(plane)
+            if counters is not None:
+                plane_figures.put_counters(sheet, counters)
+            plane_figures.put_upstreams(sheet, plane.upstreams(), self._steady)
+            plane_figures.put_workers(sheet, read_workers(plane), self._steady)
+        plane_figures.put_inbounds(sheet, connections, inbounds, sources.data_plane.max_connections)
+        put_sessions(sheet, sources.tally, sources.live, started)
+        daemon_figures.put_process(sheet, self._started, sources.lag.histogram)
+        writer = read_writer(sources.writer)
+        if writer is not None:
+            daemon_figures.put_writer(sheet, writer)
+        daemon_figures.put_facts(sheet, facts)
+        enforcement = sources.enforcement
+        daemon_figures.put_standings(sheet, enforcement.kept_out(), enforcement.warned(), enforcement.events)
+        daemon_figures.put_bans(sheet, sources.bans.counts())
+        daemon_figures.put_reloads(sheet, sources.data_plane.reloads)
+        sheet.put(SCRAPES, self._scrapes)
+        sheet.put(SCRAPE_TIME, self._scrape_time)
+        return sheet

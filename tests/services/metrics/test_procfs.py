@@ -1,0 +1,28 @@
+import os
+import resource
+import subprocess
+
+from vpn.services.metrics import procfs
+
+
+def test_a_process_tells_what_it_uses():
+    before = procfs.usage(os.getpid())
+    ballast = bytearray(b"x") * (32 << 20)
+    after = procfs.usage(os.getpid())
+    assert after.memory - before.memory > 16 << 20
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    assert 0 < after.cpu <= spent.ru_utime + spent.ru_stime + 1
+    del ballast
+
+
+def test_one_that_is_gone_does_not():
+    process = subprocess.Popen(["true"])
+    process.wait()
+    assert procfs.usage(process.pid) is None
+
+
+def test_open_files_are_counted():
+    before = procfs.open_fds()
+    with open("/dev/null"), open("/dev/null"):
+        assert procfs.open_fds() == before + 2
+    assert procfs.open_fds() == before
