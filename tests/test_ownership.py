@@ -51,6 +51,24 @@ def test_what_is_known_is_handed_over_and_again(data):
         assert data.owner() == ACCOUNT
 
 
+def test_the_journals_of_sessions_go_with_it(data):
+    journals = data / "sessions"
+    journals.mkdir(mode=0o700)
+    (journals / "0000000000000007.journal").touch(mode=0o600)
+    (journals / "00000001.spill").touch(mode=0o600)
+    give(data)
+    assert {path.owner() for path in (journals, *journals.iterdir())} == {ACCOUNT}
+
+
+def test_a_link_in_the_place_of_the_journals_is_not_followed(data, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    (data / "sessions").symlink_to(precious)
+    give(data)
+    assert {path.owner() for path in (precious, precious / "file")} == {"root"}
+
+
 def test_what_root_left_in_the_accounts_directory(data):
     give(data)
     (data / "api-token").touch()

@@ -17,7 +17,7 @@ from vpn.settings import paths
 from vpn.store.secrets import write_private
 
 SOCKET_BACKLOG = 128
-OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET, paths.METER)
+OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET, paths.METER, paths.JOURNALS)
 _RETRY = 0.05  # seconds
 
 

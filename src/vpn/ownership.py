@@ -61,8 +61,24 @@ def _hand_over(path: Path, directory: int, name: str, uid: int, gid: int) -> Non
         )
     for known in (each for each in names if each.startswith(OURS)):
         _give_file(directory, known, uid, gid)
+    if paths.JOURNALS in names:
+        _give_journals(directory, uid, gid)
     if owner == 0:
         os.fchown(directory, uid, gid)  # last: until now nobody else could write there
+
+
+def _give_journals(directory: int, uid: int, gid: int) -> None:
+    try:
+        journals: int = os.open(paths.JOURNALS, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    except NotADirectoryError:  # or a link
+        return
+    try:
+        for name in os.listdir(journals):
+            _give_file(journals, name, uid, gid)
+        if os.fstat(journals).st_uid == 0:
+            os.fchown(journals, uid, gid)  # last, as above
+    finally:
+        os.close(journals)
 
 
 def _give_file(directory: int, name: str, uid: int, gid: int) -> None:
