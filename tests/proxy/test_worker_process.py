@@ -4,11 +4,14 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
+from tests.support import waiting
 from tests.support.plane import PASSWORD, login, read_exactly, snapshot
 from tests.support.supervised import Daemon, until
+from vpn.proxy.journal import Journal, prepare
 
 pytestmark = pytest.mark.anyio
 
@@ -125,3 +128,95 @@ async def test_stopping_while_a_worker_is_being_restarted(daemon, monkeypatch):
         await until(lambda deaths=deaths: len(daemon.log.lines) == deaths)
     await asyncio.wait_for(daemon.supervisor.stop(0), 10)
     assert not daemon.supervisor.status()[0].pid
+
+
+@pytest.fixture
+async def cramped(monkeypatch):
+    """A daemon whose worker's journal holds some ten sessions."""
+
+    def small():
+        fd = os.memfd_create("journal")
+        prepare(fd, 2048)
+        return fd
+
+    monkeypatch.setattr("vpn.proxy.supervisor._journal", small)
+    daemon = Daemon(1)
+    await daemon.supervisor.start(snapshot())
+    yield daemon
+    await daemon.supervisor.stop(0)
+
+
+def kill(daemon):
+    """Kill the worker, and return when it is gone; the daemon has not heard of it yet."""
+    pid = daemon.supervisor.status()[0].pid
+    os.kill(pid, signal.SIGKILL)
+    waiting.until(lambda: not Path(f"/proc/{pid}/exe").exists())
+
+
+def visit(daemon):
+    """A client that is turned away at once: it gives no password, and must."""
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as client:
+        client.sendall(b"\x05\x01\x09")
+        assert read_exactly(client, 2) == b"\x05\xff"
+
+
+def told(daemon, event):
+    return [fields for _, said, fields in daemon.log.lines if said == event]
+
+
+async def test_live_sessions_of_a_worker_that_died_are_closed_though_the_journal_cannot_hold_them(cramped, echo_port):
+    clients = [await asyncio.to_thread(cramped.tunnel, echo_port) for _ in range(40)]
+    await until(lambda: len(cramped.live) == 40)
+    kill(cramped)
+    await until(lambda: len(cramped.sessions) == 40)
+    assert {each.reason for each in cramped.sessions} == {"worker_died"}
+    assert cramped.supervisor.totals().unaccounted == 0
+    for client in clients:
+        client.close()
+
+
+async def test_it_is_known_how_many_sessions_a_worker_took_with_it(daemon):
+    clients = [socket.create_connection(("127.0.0.1", daemon.port), timeout=5) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"\x05\x01\x02")
+        assert read_exactly(client, 2) == b"\x05\x02"
+    kill(daemon)  # nothing was awaited since they came: the daemon has not heard of them
+    await until(lambda: told(daemon, MISSING))
+    heard = [each for each in daemon.sessions if each.reason == "worker_died"]
+    (line,) = told(daemon, MISSING)
+    assert line["sessions"] == 20 - len(heard) > 0
+    assert daemon.supervisor.totals().unaccounted == line["sessions"]
+    await until(lambda: daemon.supervisor.status()[0].ready)
+    kill(daemon)
+    await until(lambda: daemon.supervisor.status()[0].restarts == 2)
+    assert len(told(daemon, MISSING)) == 1, "they are told once"
+    for client in clients:
+        client.close()
+
+
+MISSING = "sessions are unaccounted for: they began just before their worker died"
+
+
+async def test_of_a_damaged_journal_what_is_whole_is_heard_and_the_rest_told(daemon):
+    journal = daemon.supervisor._workers[0].journal
+    other = Journal(daemon.supervisor._journals[0])
+    ends = []
+
+    def recorded():
+        other.read(other.written)
+        ends.extend(other.ends)
+        return len(ends) == 3
+
+    for _ in range(3):
+        visit(daemon)
+    waiting.until(recorded)
+    kill(daemon)
+    start = ends[1]
+    journal.ring[start : start + 4] = b"\xff\xff\x00\x00"
+    other.close()
+    await until(lambda: daemon.supervisor.status()[0].ready and daemon.supervisor.status()[0].restarts)
+    assert len(daemon.sessions) == 2
+    assert len(told(daemon, "a journal of sessions is damaged: some are lost")) == 1
+    assert daemon.supervisor.totals().unaccounted == 1
+    visit(daemon)
+    await until(lambda: len(daemon.sessions) == 3)
