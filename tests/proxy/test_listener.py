@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.servers import echo, tcp_server
 from vpn.proxy.listener import open_socket
+from vpn.proxy.poller import Poller
 
 
 def test_several_workers_share_a_port_and_strangers_do_not_take_it():
@@ -55,6 +56,25 @@ def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(plane):
     assert [(log.level, log.event) for log in plane.logs] == [("error", "not accepting")]
     for client in clients:
         client.close()
+
+
+def test_a_client_whom_the_kernel_has_no_room_for_is_counted_too(plane, monkeypatch):
+    register = Poller.register
+
+    def full(poller, *arguments):
+        monkeypatch.setattr(Poller, "register", register)
+        raise OSError(28, "no room")
+
+    monkeypatch.setattr(Poller, "register", full)
+    with plane.connect() as client:
+        assert client.recv(1) == b""
+    (session,) = plane.ended()
+    assert (session.status, session.reason) == ("failed", "out_of_descriptors")
+    assert plane.do(lambda: [plane.journal.begun]) == [1]
+    assert not plane.do(lambda: [len(plane.core.connections)])[0]
+    with plane.connect() as client:
+        client.sendall(b"\x05\x01\x02")
+        assert client.recv(2) == b"\x05\x02"
 
 
 def test_a_closed_listener_refuses(plane):

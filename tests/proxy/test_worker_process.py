@@ -12,6 +12,7 @@ from tests.support import waiting
 from tests.support.plane import PASSWORD, login, read_exactly, snapshot
 from tests.support.supervised import Daemon, until
 from vpn.proxy.journal import Journal, prepare
+from vpn.proxy.worker_process import MOST_UNREAD
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +121,19 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(daemon, monkeypatc
     assert [event for _, event, _ in daemon.log.lines] == ["worker died", *["worker cannot be started"] * 2]
 
 
+@pytest.mark.parametrize("daemon", [2], indirect=True)
+async def test_a_worker_that_hangs_is_started_again_before_messages_pile_up(daemon, monkeypatch, echo_port):
+    monkeypatch.setattr("vpn.proxy.supervisor.APPLY_TIMEOUT", 0.01)
+    many = {f"user{number}": True for number in range(2000)} | {"alice": True}
+    os.kill(daemon.supervisor.status()[1].pid, signal.SIGSTOP)
+    for version in range(2, 2 + 2 * MOST_UNREAD):
+        await daemon.supervisor.publish(snapshot(version, users=many))
+    await until(lambda: daemon.supervisor.status()[1].restarts == 1 and daemon.supervisor.status()[1].ready)
+    assert daemon.supervisor.status()[0].restarts == 0
+    for _ in range(10):
+        (await asyncio.to_thread(daemon.tunnel, echo_port)).close()
+
+
 async def test_stopping_while_a_worker_is_being_restarted(daemon, monkeypatch):
     monkeypatch.setattr("vpn.proxy.worker_process.LONGEST_BACKOFF", 60)
     for deaths in range(1, 4):
@@ -198,7 +212,7 @@ MISSING = "sessions are unaccounted for: they began just before their worker die
 
 
 async def test_of_a_damaged_journal_what_is_whole_is_heard_and_the_rest_told(daemon):
-    journal = daemon.supervisor._workers[0].journal
+    journal = daemon.supervisor._workers[0].sessions.journal
     other = Journal(daemon.supervisor._journals[0])
     ends = []
 

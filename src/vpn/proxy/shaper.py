@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from math import inf
 
 from vpn.domain.shaping import LEAST, Asker, Branch, Claim, Plan, allocate, estimate
+from vpn.proxy.logger import Logger
 from vpn.proxy.meter import DOWN, HUNGRY_DOWN, HUNGRY_UP, RATE_DOWN, RATE_UP, SPENT_DOWN, SPENT_UP, UP, Meter
-from vpn.proxy.worker_process import Logger
 
 TICK = 0.05  # seconds from one look to the next
 CALM = 1.0  # seconds without anybody waiting, until there is nothing more to look at

@@ -215,8 +215,8 @@ class Supervisor:
             active=sum(worker.report.active for worker in self._workers),
             bytes_sent=sum(report.bytes_sent for report in reports),
             bytes_received=sum(report.bytes_received for report in reports),
-            lost=sum(worker.journal.lost for worker in self._workers),
-            unaccounted=sum(worker.unaccounted for worker in self._workers),
+            lost=sum(worker.sessions.journal.lost for worker in self._workers),
+            unaccounted=sum(worker.sessions.unaccounted for worker in self._workers),
         )
 
     def counters(self) -> WorkerCounters:

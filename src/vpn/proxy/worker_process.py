@@ -10,11 +10,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, assert_never
+from typing import assert_never
 
 import msgspec
 
-from vpn.domain.session import Session
 from vpn.proxy.binding import Bound
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import (
@@ -44,37 +43,19 @@ from vpn.proxy.control import (
     merge_upstreams,
 )
 from vpn.proxy.counters import added
-from vpn.proxy.journal import Journal, Recorder
+from vpn.proxy.journal import Journal
+from vpn.proxy.journal_reader import JournalReader, SessionSink
 from vpn.proxy.limits import Counters
+from vpn.proxy.logger import Logger
 from vpn.proxy.meter import Meter
 
+MOST_UNREAD = 64  # messages that a worker may leave unread; it hangs, and keeps clients waiting that others could serve
 LONGEST_BACKOFF = 5.0  # seconds between two starts of a worker that keeps dying
 _NOTHING = Report(0, 0, 0, 0)
 
 # A worker allocates one big buffer and then small things: without this glibc would keep an arena for each
 # thread of a library and never return what a burst of clients took.
 _MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
-
-
-class Logger(Protocol):
-    """What the supervisor needs of a structured logger."""
-
-    def log(self, level: int, event: str, **fields: Any) -> Any:
-        """Write one line; `level` as in `logging`."""
-
-
-class SessionSink(Protocol):
-    """Who hears of the sessions of all workers."""
-
-    def hear(self, worker: int, report: Report, ended: list[Session], journal: Journal) -> None:
-        """What is new: by the report, and those that ended, which `journal` holds up to its `read_to`.
-
-        Once they are safe elsewhere, `journal.take` is to be told. A session may have ended without having been
-        in a report.
-        """
-
-    def orphans(self, worker: int) -> list[Session]:
-        """The worker is gone: its live sessions, as far as they were heard of, and from now on nobody's."""
 
 
 @dataclass
@@ -157,10 +138,8 @@ class WorkerProcess:
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._restarts = 0
-        self._journal = Journal(surroundings.journals[number])
-        self._heard = 0
-        self.unaccounted = 0
-        """Sessions that had begun when their process died, and were not heard of."""
+        journal = Journal(surroundings.journals[number])
+        self._sessions = JournalReader(journal, number, surroundings.daemon.sessions, surroundings.daemon.log)
         self.report = _NOTHING
         self.past = _NOTHING
         """What the processes that died had counted."""
@@ -181,7 +160,7 @@ class WorkerProcess:
         assert self._channel is not None
         applied = asyncio.get_running_loop().create_future()
         self._applying[type(message), message.version] = applied
-        self._channel.send(message)
+        self._send(message)
         return applied
 
     def listen(self, drain: float) -> asyncio.Future[None]:
@@ -198,7 +177,7 @@ class WorkerProcess:
     def ban(self, bans: Bans) -> asyncio.Future[None]:
         """Tell the process whom to turn away; the future is done when it does, or is gone."""
         assert self._channel is not None
-        self._channel.send(bans)
+        self._send(bans)
         done = asyncio.get_running_loop().create_future()
         self._ban_waits.append(done)
         return done
@@ -208,7 +187,7 @@ class WorkerProcess:
         assert self._channel is not None
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._cut_waits[cut.number] = done
-        self._channel.send(cut)
+        self._send(cut)
         return done
 
     def trace(self, tracing: Tracing) -> None:
@@ -226,9 +205,9 @@ class WorkerProcess:
         return self._probe
 
     @property
-    def journal(self) -> Journal:
-        """Where its sessions are that ended."""
-        return self._journal
+    def sessions(self) -> JournalReader:
+        """What is known of its sessions."""
+        return self._sessions
 
     def _listening(self, drain: float) -> Listen:
         listening = [each.listening() for each in self._surroundings.bound]
@@ -264,6 +243,14 @@ class WorkerProcess:
         """Kill the process, and start no other."""
         self._stopping.set()
         self._kill()
+
+    def _send(self, message: Snapshot | Rules | Bans | Cut) -> None:
+        """Send what comes again and again; a worker that hangs does not let it pile up."""
+        assert self._channel is not None
+        self._channel.send(message)
+        if self._channel.backlog > MOST_UNREAD:
+            self._surroundings.daemon.log.log(40, "a worker hangs: it is started again", worker=self._number)
+            self._kill()
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -344,7 +331,7 @@ class WorkerProcess:
         while self._channel is not None and self._channel.on_readable():
             pass
         self._hung_up()
-        self._write_off()
+        self._sessions.write_off()
         self.past = Report(
             opened=self.past.opened + self.report.opened,
             active=0,
@@ -418,45 +405,7 @@ class WorkerProcess:
 
     def _take_report(self, report: Report) -> None:
         self.report = report
-        self._hear(report, report.journaled)
-
-    def _hear(self, report: Report, until: int) -> None:
-        """Pass on what is new about sessions, with those that ended from the journal."""
-        journal = self._journal
-        ended: list[Session] = []
-        with contextlib.suppress(ValueError):
-            ended = journal.read(until)
-        if journal.read_to < until:
-            # Only a defect of ours, or of the memory, could do that: go on behind it.
-            event = "a journal of sessions is damaged: some are lost"
-            self._surroundings.daemon.log.log(40, event, worker=self._number, bytes=until - journal.read_to)
-            journal.read_to = until
-        self._heard += len(ended)
-        self._surroundings.daemon.sessions.hear(self._number, report, ended, journal)
-
-    def _write_off(self) -> None:
-        """The process is gone: its last sessions are in the journal, and what was live is closed."""
-        journal = self._journal
-        self._hear(_NOTHING, journal.written)
-        recorder = Recorder(journal)
-        now = time.time()
-        for session in self._surroundings.daemon.sessions.orphans(self._number):
-            session.end("closed", "worker_died", now)
-            recorder.record(session)
-        written = -1
-        while written < recorder.settle():  # a part of them, where there are more than there is room for
-            written = journal.written
-            self._hear(_NOTHING, written)
-        recorder.give_up()
-        self._count_missing()
-
-    def _count_missing(self) -> None:
-        """Sessions that began in the process that is gone, and of which nobody will hear."""
-        missing = max(0, self._journal.begun - self._heard - self._journal.lost - self.unaccounted)
-        if missing:
-            self.unaccounted += missing
-            event = "sessions are unaccounted for: they began just before their worker died"
-            self._surroundings.daemon.log.log(40, event, worker=self._number, sessions=missing)
+        self._sessions.hear(report, report.journaled)
 
     def _answered(self, message: Listens | Refuses | HasCut) -> None:
         if isinstance(message, HasCut):
