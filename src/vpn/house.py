@@ -167,7 +167,7 @@ async def build(
             monitoring_files=lambda: monitoring_files(settings.api.listen, directory.token),
             metrics=metrics if settings.metrics.enabled else None,
         )
-        monitoring.observe(feed)
+        monitoring.observe(feed, writer, memory.events.follow)
         app = create_app(services, directory.read_token())
         try:
             yield House(

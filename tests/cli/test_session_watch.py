@@ -11,13 +11,14 @@ SESSION = {
     "user": "alice",
     "source_ip": "2001:db8::1",
     "source_port": 4711,
-    "destination": "example.com:443",
+    "destination": "example.com",
+    "dest_port": 443,
     "protocol": "socks5",
     "inbound": "main",
     "acl_rule": None,
-    "upstream": "",
+    "upstream": None,
     "status": "active",
-    "reason": "",
+    "reason": None,
     "bytes_sent": 1_500_000,
     "bytes_received": 2_500_000_000,
     "rate_sent": 125.0,
@@ -56,7 +57,7 @@ def test_a_session_is_shown_with_units():
 
 
 def test_names_from_clients_move_no_cursor():
-    evil = SESSION | {"user": "\x1b[2J", "destination": "\x9b2J\r\n日本:443"}
+    evil = SESSION | {"user": "\x1b[2J", "destination": "\x9b2J\r\n日本"}
     for text in texts([evil], 80, note="\x07"):
         assert text.isprintable()
         assert cell_width(fit(text, 80)) == 80

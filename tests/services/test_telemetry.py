@@ -77,3 +77,20 @@ def test_severities_are_levels(level):
     house = House()
     house.say("x", level)
     assert house.telemetry.find()[0].severity == level
+
+
+def test_followers_are_told_also_of_what_is_seen_again():
+    house, told = House(), []
+    leave = house.telemetry.follow(told.append)
+    for _ in range(2):
+        house.say("worker died", "error", worker=1)
+    house.say("chatter", "info")
+    assert [(each["message"], each["severity"], each["count"]) for each in told] == [
+        ("worker died", "error", 1),
+        ("worker died", "error", 2),
+    ]
+    assert told[0]["id"] == told[1]["id"]
+    assert told[0]["timestamp"] == "2026-01-01T00:00:00Z"
+    leave()
+    house.say("worker died", "error", worker=2)
+    assert len(told) == 2

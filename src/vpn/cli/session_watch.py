@@ -14,6 +14,7 @@ from vpn.cli.context import Context
 from vpn.cli.monitor_picture import clock
 from vpn.cli.output import Format, cell_width, one_line, write
 from vpn.cli.screen import Line, Size, is_screen, watch
+from vpn.domain.address import Endpoint
 from vpn.domain.units import parse_size, rounded_rate, rounded_size, show_duration
 
 PATIENCE = 5.0  # seconds that the daemon may take for an answer
@@ -133,7 +134,7 @@ def picture(
 def _row(each: dict[str, Any]) -> tuple[Any, ...]:
     return (
         each["user"],
-        each["destination"],
+        _destination(each),
         rounded_rate(8 * each["rate_received"]),
         rounded_rate(8 * each["rate_sent"]),
         rounded_size(each["bytes_received"]),
@@ -144,13 +145,16 @@ def _row(each: dict[str, Any]) -> tuple[Any, ...]:
         each["id"],
         each["inbound"],
         each["acl_rule"] or "",
-        each["upstream"],
+        each["upstream"] or "",
     )
 
 
 def _source(each: dict[str, Any]) -> str:
-    host = f"[{each['source_ip']}]" if ":" in each["source_ip"] else each["source_ip"]
-    return f"{host}:{each['source_port']}"
+    return str(Endpoint(each["source_ip"], each["source_port"]))
+
+
+def _destination(each: dict[str, Any]) -> str:
+    return str(Endpoint(each["destination"], each["dest_port"])) if each["destination"] else ""
 
 
 def _next(order: str) -> str:
@@ -175,6 +179,6 @@ def _line(kind: str, session: dict[str, Any], format: Format) -> str:
     if format is Format.JSON:
         return json.dumps({"event": kind} | session, ensure_ascii=False)
     when = session["end_time"] or session["start_time"]
-    words = [when, kind, session["id"], session["user"], _source(session), session["destination"]]
-    words += [str(session["bytes_sent"]), str(session["bytes_received"]), session["status"], session["reason"]]
+    words = [when, kind, session["id"], session["user"], _source(session), _destination(session)]
+    words += [str(session["bytes_sent"]), str(session["bytes_received"]), session["status"], session["reason"] or ""]
     return "\t".join(one_line(word) for word in words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -12,14 +13,15 @@ import structlog
 from vpn.proxy.supervisor import Supervisor
 from vpn.services.data_plane import DataPlane
 from vpn.services.diagnostics import Diagnostics
-from vpn.services.health import Health
+from vpn.services.health import Health, Part
 from vpn.services.history import History, Point
-from vpn.services.live_events import LiveEvents
+from vpn.services.live_events import LiveEvents, Put
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.overview import Observatory
 from vpn.services.pool import PoolService
 from vpn.services.resources import Resources
 from vpn.services.session_feed import SessionFeed
+from vpn.services.session_writer import SessionWriter
 from vpn.services.sessions import SessionService
 from vpn.services.status import StatusService
 from vpn.services.traffic import Traffic
@@ -61,8 +63,10 @@ class Monitoring:
         self.diagnostics = Diagnostics(lambda: data_plane.proxy)
         self.health = Health(ask_database, directory, health.min_free_space, time.monotonic)
 
-    def observe(self, feed: SessionFeed) -> None:
-        """Hear of sessions."""
+    def observe(self, feed: SessionFeed, writer: SessionWriter, telemetry: Callable[[Put], Callable[[], None]]) -> None:
+        """Hear of sessions, look after who stores them, and pass on what is noteworthy."""
+        self.events.telemetry = telemetry
+        self.health.look_after("sessions", partial(_writing, writer))
         feed.tell(self._traffic.hear)
         feed.tell(self.events.hear)
 
@@ -103,3 +107,9 @@ class Monitoring:
             memory=use.memory,
             cpu=use.process_cpu_percent,
         )
+
+
+async def _writing(writer: SessionWriter) -> Part:
+    state = writer.state
+    detail = f"{state.waiting} waiting, {state.spilled} on disk, {state.lost} lost"
+    return Part("failed" if state.failing else "ok", detail)

@@ -148,7 +148,10 @@ class Observatory:
             healthy=self._status.healthy,
             counters=self.counters(),
             use=use,
-            workers=[WorkerUse(each, by_pid.get(each.pid), None) for each in self._status.workers()],
+            workers=[
+                WorkerUse(each, by_pid.get(each.pid), each.loop_lag if each.ready else None)
+                for each in self._status.workers()
+            ],
             upstreams=self._status.upstreams(),
             users=_busy(Counter(each.user for each in self._live), self._traffic.users(), order)[:most],
             destinations=_busy(Counter(each.host for each in self._live), self._traffic.destinations(), order)[:most],

@@ -7,17 +7,19 @@ else has happened.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
 import msgspec
 
+Put = Callable[[Mapping[str, Any]], None]
 Severity = Literal["info", "warning", "error", "critical"]
 
 # What is good to know although nothing is wrong: (category, message).
 NOTEWORTHY = frozenset(
     {
+        ("audit", "sessions terminated"),
         ("bans", "ban ended"),
         ("bans", "ban lifted"),
         ("daemon", "ready"),
@@ -65,6 +67,7 @@ class Telemetry:
         self._events: dict[int, tuple[object, TelemetryEvent]] = {}  # what is the same and the event; the newest last
         self._latest: dict[object, int] = {}
         self._number = int(clock().timestamp() * 1000) * 1000
+        self._followers: dict[object, Put] = {}
         self._lock = threading.Lock()
 
     def hear(self, time: str, level: str, area: str, event: str, fields: dict[str, Any]) -> None:
@@ -87,6 +90,23 @@ class Telemetry:
             self._events[found.id] = (key, found)
             self._latest[key] = found.id
             self._forget()
+            for put in self._followers.values():
+                put(msgspec.to_builtins(found))
+
+    def follow(self, put: Put) -> Callable[[], None]:
+        """Tell of events from now on, also of those that are seen again; returns how to stop that.
+
+        `put` is called from any thread.
+        """
+        token = object()
+        with self._lock:
+            self._followers[token] = put
+
+        def leave() -> None:
+            with self._lock:
+                del self._followers[token]
+
+        return leave
 
     def find(
         self,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpn.api.schemas.sessions import SessionView, session_fields
+from vpn.api.schemas.sessions import SessionView
+from vpn.domain.session import show_id
 from vpn.services.session_filter import LiveSession, SessionFilter, SortColumn, session_filter
 
 MOST = 10_000
@@ -20,6 +22,7 @@ class LiveSessionView(SessionView):
 
     rate_sent: float = Field(description="Bytes per second from client to destination, over the last two seconds.")
     rate_received: float
+    duration_seconds: float = Field(description="Until now, if it lasts.")
 
 
 def live_fields(live: LiveSession, now: float) -> dict[str, Any]:
@@ -27,10 +30,36 @@ def live_fields(live: LiveSession, now: float) -> dict[str, Any]:
 
     There may be thousands, so what shows them makes no model of each.
     """
-    fields = session_fields(live.session, now)
-    fields["rate_sent"] = round(live.rate.sent, 1)
-    fields["rate_received"] = round(live.rate.received, 1)
-    return fields
+    session, rate = live
+    return {
+        "id": show_id(session.id),
+        "user": session.user,
+        "source_ip": session.source_host,
+        "source_port": session.source_port,
+        "dest_ip": session.address or session.host,
+        "dest_port": session.port,
+        "protocol": session.protocol,
+        "status": session.status,
+        "acl_decision": "block" if session.status == "rejected_by_acl" else "allow",
+        "acl_rule": session.rule or None,
+        "bytes_sent": session.bytes_sent,
+        "bytes_received": session.bytes_received,
+        "start_time": datetime.fromtimestamp(session.started, UTC),
+        "end_time": datetime.fromtimestamp(session.ended, UTC) if session.ended else None,
+        "duration_seconds": round(max(0.0, (session.ended or now) - session.started), 3),
+        "destination": session.host,
+        "inbound": session.inbound,
+        "engine": session.engine,
+        "server_name": session.server_name or None,
+        "upstream": session.upstream or None,
+        "reason": session.reason or None,
+        "connect_ms": round(session.connect_time * 1000, 3) or None,
+        "first_byte_ms": round(session.first_byte_time * 1000, 3) or None,
+        "packets_sent": session.packets_sent,
+        "packets_received": session.packets_received,
+        "rate_sent": round(rate.sent, 1),
+        "rate_received": round(rate.received, 1),
+    }
 
 
 class LiveQuery(BaseModel):

@@ -83,7 +83,8 @@ class WorkerUseView(WorkerView):
             active_sessions=status.active,
             cpu_percent=use.cpu_percent if use is not None else None,
             ram_bytes=use.memory if use is not None else None,
-            descriptors=use.descriptors if use is not None else None,
+            # Those of another process may be hidden from us: then it is what it says itself.
+            descriptors=(use.descriptors if use is not None else None) or status.fds or None,
             loop_lag_ms=None if worker.lag is None else round(worker.lag * 1000, 3),
         )
 
