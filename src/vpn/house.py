@@ -34,7 +34,9 @@ from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
 from vpn.services.session_feed import SessionFeed
+from vpn.services.session_history import SessionHistory
 from vpn.services.session_log import log_sessions
+from vpn.services.session_upkeep import SessionUpkeep
 from vpn.services.session_writer import SessionWriter
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
@@ -79,6 +81,7 @@ class House(NamedTuple):
     monitoring: Monitoring
     metrics: MetricsService
     lag: LoopLag
+    upkeep: SessionUpkeep
 
     def watch(self, supervisor: Supervisor) -> None:
         """These workers serve, from now on."""
@@ -93,6 +96,7 @@ class House(NamedTuple):
         """What goes on while the daemon serves."""
         yield self.enforcement.run(self.snapshots.publish)
         yield self.writer.run()
+        yield self.upkeep.run()
         yield self.monitoring.run()
         yield self.lag.run()
 
@@ -115,7 +119,7 @@ async def build(
     """
     if directory.key.exists():
         read_key(directory.key)  # a damaged one is found before the database is touched
-    database = Database(settings.database.url or sqlite_url(directory.database))
+    database = Database(settings.database.url or sqlite_url(directory.database), slow=settings.database.slow_query)
     try:
         await database.migrate()
         facts = FactStore(database)
@@ -139,7 +143,8 @@ async def build(
         watched = (settings.metrics, settings.health)
         live = LiveSessions()
         monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
-        writer = SessionWriter(directory.journals, SessionStore(database), live, settings.sessions, time.time)
+        session_store = SessionStore(database)
+        writer = SessionWriter(directory.journals, session_store, live, settings.sessions, time.time)
         feed = SessionFeed(live, writer if settings.sessions.enabled else None)
         feed.tell(log_sessions)
         tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
@@ -160,6 +165,7 @@ async def build(
             data_plane=data_plane,
             bans=bans,
             policy=policy,
+            sessions=SessionHistory(session_store, live, writer, time.time),
             streams=streams,
             log_lines=memory.lines,
             telemetry=memory.events,
@@ -189,6 +195,7 @@ async def build(
                 monitoring=monitoring,
                 metrics=metrics,
                 lag=lag,
+                upkeep=SessionUpkeep(session_store, settings.sessions, time.time),
             )
         finally:
             await finder.close()

@@ -34,6 +34,7 @@ from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.roster import RosterService
+from vpn.services.session_history import SessionHistory
 from vpn.services.session_writer import SessionWriter
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
@@ -82,12 +83,13 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
     data_plane = DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings)
     watched = (settings.metrics, settings.health)
     ask = partial(store.page, offset=0, limit=1)
-    live = LiveSessions()
+    sessions, live = SessionStore(database), LiveSessions()
+    writer = SessionWriter(tmp_path / "sessions", sessions, live, settings.sessions, time.time)
     metrics = MetricsService(
         Sources(
             tally=Tally(20, 20, time.monotonic),
             live=live,
-            writer=SessionWriter(tmp_path / "sessions", SessionStore(database), live, settings.sessions, time.time),
+            writer=writer,
             enforcement=enforcement,
             bans=bans,
             data_plane=data_plane,
@@ -105,6 +107,7 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
         data_plane=data_plane,
         bans=bans,
         policy=policy,
+        sessions=SessionHistory(sessions, live, writer, time.time),
         monitoring=Monitoring(tmp_path, live, status, data_plane, ask, watched),
         streams=EventStreams(),
         **log_services,
@@ -112,6 +115,7 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
         metrics=metrics,
     )
     made = create_app(services, TOKEN)
+    made.state.sessions, made.state.live = sessions, live  # to put some there
     made.state.monitoring = services.monitoring
     yield made
     await services.monitoring.health.close()

@@ -1,13 +1,12 @@
 """Every connection is accounted for: what clients counted is what is in the store."""
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
 
 import pytest
 
 from tests.support import crowd
 from tests.support.daemon import running_daemon
+from tests.support.history import History
 from tests.support.waiting import until
 
 CONNECTIONS = 50_000
@@ -22,9 +21,7 @@ def echo():
 
 def rows(data_dir, columns, more=""):
     """Columns of the sessions in the store, which somebody else may be writing."""
-    (path,) = data_dir.glob("*.db")
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
-        return database.execute(f"SELECT {columns} FROM sessions {more}").fetchall()
+    return History(data_dir).ask(f"SELECT {columns} FROM sessions {more}")
 
 
 def count(data_dir):

@@ -68,7 +68,7 @@ def test_a_worker_is_killed_in_the_middle_of_traffic(data_dir):
         assert daemon.stop() == 0
         missing = sum(line["sessions"] for line in logged(daemon, EVENT_MISSING))
     stored = history.ports()
-    assert len(stored) == len(set(stored)), "none is there twice"
+    assert not history.has_doubles()
     assert set(held) <= set(stored)
     assert len(set(crowd.served) - set(stored)) <= missing < 100
     assert history.ports("status = 'active'") == []
@@ -103,7 +103,7 @@ def test_the_daemon_is_killed_in_the_middle_of_a_batch(data_dir, url):
                 rows = history.ask("SELECT source_port, reason, bytes_sent FROM sessions WHERE reason = 'daemon_died'")
                 assert {row for row in rows if row[0] in dead} == {(port, "daemon_died", 1000) for port in dead}
                 stored = history.ports()
-                assert len(stored) == len(set(stored)), "none is there twice"
+                assert not history.has_doubles()
                 assert set(served) <= set(stored)
                 assert history.ports("status = 'active'") == []
 
@@ -134,8 +134,7 @@ def test_the_database_is_gone_for_a_while(data_dir, fault):
             if fault == "away":
                 assert logged(daemon, "sessions cannot be stored now")
                 assert logged(daemon, "sessions are stored again")
-        stored = history.ports()
-        assert len(stored) == len(set(stored)), "none is there twice"
+        assert not history.has_doubles()
 
 
 def test_the_daemon_hangs_for_a_while(data_dir):
@@ -174,8 +173,7 @@ def test_what_waits_on_disk_is_damaged_and_the_daemon_killed(data_dir):
         assert spill.with_suffix(".damaged").read_bytes() == content
         until(lambda: len(set(sources) - set(history.ports())) == line["sessions"])
         assert 0 < line["sessions"] <= 50
-        stored = history.ports()
-        assert len(stored) == len(set(stored))
+        assert not history.has_doubles()
         after = visit(daemon.port)
         until(lambda: after in history.ports())
 
@@ -211,8 +209,7 @@ def test_the_disk_is_full(data_dir):
             assert is_alive(client)
         assert all(map(is_alive, clients))
         assert daemon.workers() == workers
-        stored = history.ports()
-        assert len(stored) == len(set(stored)), "none is there twice"
+        assert not history.has_doubles()
         assert not [line for line in map(json.loads, daemon.err.splitlines()) if "defect" in line["event"]]
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from tests.support.history import every_session
 from vpn.domain.errors import Unavailable
 from vpn.domain.session import Session
 from vpn.proxy.control import Report
@@ -87,7 +88,9 @@ class House:
 
     async def stored(self):
         async with self.database.begin() as connection:
-            return [number for (number,) in await connection.execute(text("SELECT id FROM sessions ORDER BY id"))]
+            segments = (await connection.execute(text("SELECT number FROM session_segments"))).scalars()
+            query = text(f"SELECT id FROM {every_session(segments)} WHERE status <> 'active' ORDER BY id")
+            return list((await connection.execute(query)).scalars())
 
     async def has_everything(self):
         await self.writer.flush()
@@ -325,3 +328,23 @@ async def test_identifiers_go_on_where_an_earlier_daemon_was(house):
 
 async def test_journals_have_the_size_that_is_set(house):
     assert house.journal.cells[RING] == SMALL
+
+
+async def test_who_asks_finds_what_has_just_ended_and_live_sessions_as_they_were_a_moment_ago(tmp_path, database):
+    house = House(tmp_path / "sessions", database)
+    await house.begin()
+    await house.writer.settle()  # nobody writes: nobody is waited for
+    running = asyncio.create_task(house.writer.run())
+    await asyncio.sleep(0)
+    house.end(3)
+    live = session(7, status="active", ended=0.0, bytes_sent=5)
+    house.live.hear(0, Report(0, 0, 0, 0, live=[live]), [])
+    house.writer._checked -= 10
+    await asyncio.gather(house.writer.settle(), house.writer.settle())
+    assert await house.stored() == [1, 2, 3]
+    assert (await house.store.get(7)).bytes_sent == 5
+    live.bytes_sent = 9
+    await house.writer.settle()
+    assert (await house.store.get(7)).bytes_sent == 5, "it was a moment ago"
+    running.cancel()
+    await house.writer.close()

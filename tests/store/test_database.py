@@ -5,6 +5,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from vpn.domain.errors import Invalid, Unavailable
 from vpn.store.database import Database, sqlite_url
@@ -134,3 +135,19 @@ async def test_what_is_no_database_url(url):
     with pytest.raises(Invalid) as caught:
         Database(url)
     assert caught.value.code == "bad_database_url"
+
+
+async def test_slow_statements_are_logged_without_their_values(url):
+    database = Database(url, slow=0.1)
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :most) SELECT count(*) FROM n"
+    with capture_logs() as lines:
+        async with database.begin() as connection:
+            await connection.execute(text(count + " -- " + "x" * 2000), {"most": 2_000_000})
+            await connection.execute(text(count), {"most": 1})
+    await database.close()
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("slow query", "warning")
+    assert line["seconds"] >= 0.1
+    assert line["statement"].startswith("WITH RECURSIVE")
+    assert len(line["statement"]) <= 1000
+    assert "2000000" not in str(line)

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,13 @@ import psycopg
 from tests.support.child import in_child
 from tests.support.clients import connect
 from tests.support.plane import read_exactly
+from vpn.store.session_rows import LISTED
+
+
+def every_session(segments: Iterable[int]) -> str:
+    """What SQL selects from for all sessions, whose segments have these numbers: ended and live ones."""
+    tables = [*(f"sessions_{number}" for number in segments), "sessions_live"]
+    return "(" + " UNION ALL ".join(f"SELECT {LISTED} FROM {table}" for table in tables) + ") AS sessions"
 
 
 class History:
@@ -31,7 +38,10 @@ class History:
         self._through = through
 
     def ask(self, question: str) -> list[tuple[Any, ...]]:
-        """Rows of the database."""
+        """Rows of the database; where it says ``FROM sessions``, of all of them."""
+        if "FROM sessions " in question:
+            numbers = [number for (number,) in self.ask("SELECT number FROM session_segments ORDER BY number")]
+            question = question.replace("FROM sessions ", f"FROM {every_session(numbers)} ")
         if self._url:
             with psycopg.connect(self._url) as database:
                 return database.execute(question.encode()).fetchall()
@@ -53,6 +63,11 @@ class History:
             file.execute("BEGIN IMMEDIATE")
             yield
             file.execute("ROLLBACK")
+
+    def has_doubles(self) -> bool:
+        """Whether any session is there twice; ports of clients are used again."""
+        rows = self.ask("SELECT source_port, started FROM sessions ")
+        return len(rows) != len(set(rows))
 
     def ports(self, where: str = "true") -> list[int]:
         """The ports that the clients came from."""

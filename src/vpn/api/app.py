@@ -25,6 +25,7 @@ from vpn.api.routes import monitoring as monitoring_routes
 from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
+from vpn.api.routes import sessions as session_routes
 from vpn.api.routes import status as status_routes
 from vpn.api.routes import system as system_routes
 from vpn.api.routes import usage as usage_routes
@@ -38,6 +39,7 @@ from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
 from vpn.services.roster import RosterService
+from vpn.services.session_history import SessionHistory
 from vpn.services.status import StatusService
 from vpn.services.telemetry import Telemetry
 from vpn.services.usage import UsageService
@@ -67,6 +69,7 @@ class Services(NamedTuple):
     data_plane: DataPlane
     bans: BanService
     policy: PolicyService
+    sessions: SessionHistory
     streams: EventStreams
     log_lines: RecentLines
     telemetry: Telemetry
@@ -105,6 +108,8 @@ def create_app(services: Services, token: str) -> FastAPI:
         event_routes.router(services.monitoring.events, services.streams),
         ban_routes.router(services.bans),
         policy_routes.router(services.policy),
+        session_routes.router(services.sessions),
+        session_routes.user_router(services.sessions),
         acl_routes.router(services.policy),
         acl_routes.admin_router(services.policy),
         log_routes.router(services.log_lines, services.telemetry, services.streams),

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 TIMEOUT = 30.0  # seconds for one request
 PATIENCE = 330.0  # seconds for one that hashes thousands of passwords
 PAGE = 1000  # things fetched at a time
+EXPORTED = 20_000  # sessions fetched at a time, to be written somewhere
 
 Transport = Callable[[str, str, bytes], tuple[int, bytes]]
 """Method, path with query, body; answered with status and body."""
@@ -27,6 +28,7 @@ Closing the generator closes the connection; it raises Unreachable where the ser
 MOST_SILENT = 45.0  # seconds; a stream says something every fifteen
 
 _POLICY = "/api/policy"
+_SESSIONS = "/api/sessions"
 
 
 class APIError(Exception):
@@ -182,6 +184,34 @@ class Client:
         """Close the live sessions of a user, to a destination; the answer holds how many."""
         return self._request("POST", "/api/sessions/terminate", {"user": user, "destination": destination})
 
+    def sessions(self, limit: int, **where: Any) -> Iterator[dict[str, Any]]:
+        """So many sessions, live and past, fetched page by page; `where` is of the API's filters and its order."""
+        cursor = ""
+        while limit > 0:
+            query = _query(where | {"page_size": min(limit, PAGE), "cursor": cursor})
+            page = self._request("GET", f"{_SESSIONS}/history?{query}")
+            yield from page["data"]
+            limit, cursor = limit - len(page["data"]), page["next_cursor"]
+            if not cursor:
+                return
+
+    def session(self, number: str) -> dict[str, Any]:
+        """One session, live or past."""
+        return self._request("GET", f"{_SESSIONS}/{quote(number, safe='')}")
+
+    def export_sessions(self, **where: Any) -> Iterator[dict[str, Any]]:
+        """All sessions, the newest first, fetched some thousands at a time; `where` is of the API's filters."""
+        after, lines = "", [b""]
+        while lines:
+            query = _query(where | {"format": "jsonl", "limit": EXPORTED, "after": after})
+            lines = self._content("GET", f"{_SESSIONS}/export?{query}").splitlines()
+            for line in lines:
+                session = json.loads(line)
+                yield session
+                after = session["id"]
+            if len(lines) < EXPORTED:
+                return
+
     def groups(self, search: str = "") -> Iterator[dict[str, Any]]:
         """All groups by name."""
         return self._pages("/api/groups", {"search": search})
@@ -255,12 +285,17 @@ class Client:
         return content
 
     def _call(self, kind: type, method: str, target: str, body: dict[str, Any] | None = None) -> Any:
+        answer = self._content(method, target, body)
+        with contextlib.suppress(ValueError):
+            content = json.loads(answer or b"{}")
+            if isinstance(content, kind):
+                return content
+        raise _refusal(200, answer)
+
+    def _content(self, method: str, target: str, body: dict[str, Any] | None = None) -> bytes:
         status, answer = self._transport(method, target, b"" if body is None else json.dumps(body).encode())
         if 200 <= status < 300:
-            with contextlib.suppress(ValueError):
-                content = json.loads(answer or b"{}")
-                if isinstance(content, kind):
-                    return content
+            return answer
         raise _refusal(status, answer)
 
 

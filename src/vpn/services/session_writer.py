@@ -57,6 +57,11 @@ class WriterState(msgspec.Struct, frozen=True):
     """Whether the last attempt failed."""
 
 
+FRESH = 1.0  # seconds for which what is stored of live sessions is new enough for who asks
+ASKING = 2.0  # seconds that who asks waits for what is new
+MOST_SETTLED = 2000  # live sessions that are stored because somebody asks
+
+
 class SessionWriter:
     """Gathers sessions, and writes them. `open` it, `run` it, and `close` it at the end.
 
@@ -85,7 +90,10 @@ class SessionWriter:
         """Journals of an earlier daemon; None: all of that is stored."""
         self._asking: asyncio.Future[Any] | None = None
         """What the store has been asked for, if it has not answered yet."""
-        self._next_checkpoint = 0.0
+        self._checked = 0.0
+        """When what live sessions have moved was stored last, on the loop's clock."""
+        self._running = False
+        self._askers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._counted = WriterState(0, 0, 0, 0, 0, 0, 0.0, 0.0, failing=False)
         self._told: dict[str, float] = {}
@@ -138,16 +146,15 @@ class SessionWriter:
 
     async def run(self) -> None:
         """Write what comes, until cancelled."""
-        self._next_checkpoint = asyncio.get_running_loop().time() + self._settings.checkpoint_interval
+        self._checked = asyncio.get_running_loop().time()
+        self._running = True
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.batch_interval):
                     await self._wake.wait()
             self._wake.clear()
             try:
-                while await self._step():
-                    await self._checkpoint()
-                await self._checkpoint()
+                await self._round()
             except Unavailable as error:
                 self._complain("sessions cannot be stored now", error.message)
                 await asyncio.sleep(RETRY)
@@ -166,8 +173,21 @@ class SessionWriter:
         while await self._step():
             pass
 
+    async def settle(self) -> None:
+        """Somebody asks: write what waits, and how far live sessions have come unless there are too many.
+
+        Who asks is not kept for long, nor while the store is away: then the answer is a little older.
+        """
+        if not self._running or self._counted.failing:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._askers.append(done)
+        self._wake.set()
+        await asyncio.wait({done}, timeout=ASKING)
+
     async def close(self) -> None:
         """The workers have ended: write the rest. What cannot be written now is at the next start."""
+        self._running = False
         try:
             async with asyncio.timeout(PATIENCE):
                 if self._asking is not None:
@@ -180,11 +200,25 @@ class SessionWriter:
         self._tell_lost(at_once=True)
         self._spill.close()
 
-    async def _checkpoint(self) -> None:
-        """Store what live sessions have moved, if it is time for that."""
+    async def _round(self) -> None:
+        """Write what waits, and answer who has asked."""
+        askers, self._askers = self._askers, []
+        try:
+            interval = self._settings.checkpoint_interval
+            while await self._step():
+                await self._checkpoint(interval)
+            few = len(self._live) <= MOST_SETTLED
+            await self._checkpoint(min(FRESH, interval) if askers and few else interval)
+        finally:
+            for asker in askers:
+                if not asker.done():
+                    asker.set_result(None)
+
+    async def _checkpoint(self, interval: float) -> None:
+        """Store what live sessions have moved, if that was so many seconds ago."""
         now = asyncio.get_running_loop().time()
-        if now >= self._next_checkpoint and self._left is None:
-            self._next_checkpoint = now + self._settings.checkpoint_interval
+        if self._left is None and now - self._checked >= interval:
+            self._checked = now
             await self._ask(self._store.checkpoint(list(self._live)))
 
     async def _catch_up(self) -> None:

@@ -30,6 +30,9 @@ class DatabaseSettings(Section):
         "",
         description="A PostgreSQL URL, postgresql://user:password@host/name; empty: SQLite in the data directory.",
     )
+    slow_query: float = Field(
+        0.5, ge=0, le=3600, allow_inf_nan=False, description="Seconds from which on a statement is logged; 0: never."
+    )
 
 
 class ProcessSettings(Section):

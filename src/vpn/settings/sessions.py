@@ -26,3 +26,5 @@ class SessionSettings(Section):
         256_000_000,
         description="Files for sessions while the database is away, at most; what is beyond that is lost, and counted.",
     )
+    retention_days: int = Field(90, ge=0, le=36_600, description="Days for which sessions are kept; 0: for ever.")
+    max_rows: int = Field(0, ge=0, description="Sessions that are kept, the newest; 0: any number.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, event, make_url, text
+import structlog
+from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -28,6 +30,7 @@ _TIMEOUTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds
 }
+_SHOWN = 1000  # characters of a slow statement
 _MIGRATION_LOCK = 0x76706E  # any number, the same for all daemons on one PostgreSQL
 
 
@@ -41,12 +44,13 @@ class Database:
 
     Args:
         url: ``sqlite:///path`` or ``postgresql://user:password@host/name``.
+        slow: seconds from which on a statement is logged; 0: none is.
 
     Raises:
         Invalid: the URL is neither.
     """
 
-    def __init__(self, url: str | URL) -> None:
+    def __init__(self, url: str | URL, *, slow: float = 0) -> None:
         try:
             parsed = make_url(url)
         except (ArgumentError, ValueError):
@@ -70,6 +74,8 @@ class Database:
         )
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+        if slow:
+            _log_slow_queries(self._engine.sync_engine, slow)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -162,6 +168,22 @@ class Database:
             )
             return Unavailable("database_unreachable", f"{self.name}: {problem}", hint)
         return Unavailable("database_failed", f"{self.name}: {problem}", "see the message; a backup may be needed")
+
+
+def _log_slow_queries(engine: Engine, slow: float) -> None:
+    """Log statements that take so many seconds or more, without the values in them."""
+    log = structlog.get_logger("database")
+
+    def before(_connection: object, _cursor: object, _statement: str, _values: object, context: Any, _m: bool) -> None:
+        context.vpn_began = time.monotonic()
+
+    def after(_connection: object, _cursor: object, statement: str, _values: object, context: Any, _m: bool) -> None:
+        seconds = time.monotonic() - context.vpn_began
+        if seconds >= slow:
+            log.warning("slow query", seconds=round(seconds, 3), statement=" ".join(statement[:_SHOWN].split()))
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -185,35 +185,64 @@ policies = Table(
     Column("digest", String(64), nullable=False),
 )
 
-# One row for each session; `id` is in the order of time (vpn.domain.session). Times are seconds since the epoch.
-sessions = Table(
-    "sessions",
+
+def session_table(name: str, where: MetaData) -> Table:
+    """A table of sessions; `id` is in the order of time (vpn.domain.session), times are seconds since the epoch."""
+    return Table(
+        name,
+        where,
+        # In SQLite only an INTEGER is the key of the rows themselves; it has 64 bits all the same.
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+        Column("inbound", Text, nullable=False),
+        Column("engine", Text, nullable=False),
+        Column("protocol", Text, nullable=False),
+        Column("user", Text, nullable=False),
+        Column("source_host", Text, nullable=False),
+        Column("source_port", Integer, nullable=False),
+        Column("host", Text, nullable=False),
+        Column("port", Integer, nullable=False),
+        Column("address", Text, nullable=False),
+        Column("status", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("rule", Text, nullable=False),
+        Column("upstream", Text, nullable=False),
+        Column("server_name", Text, nullable=False),
+        Column("started", Double, nullable=False),
+        Column("ended", Double, nullable=False),
+        Column("connect_time", Double, nullable=False),
+        Column("first_byte_time", Double, nullable=False),
+        Column("bytes_sent", BigInteger, nullable=False),
+        Column("bytes_received", BigInteger, nullable=False),
+        Column("packets_sent", BigInteger, nullable=False),
+        Column("packets_received", BigInteger, nullable=False),
+        Column("duration", Double, nullable=False),
+        Column("address_key", LargeBinary),  # the destination's address in 4 or 16 bytes
+    )
+
+
+# Sessions that last, as they were at the last checkpoint.
+sessions_live = session_table("sessions_live", metadata)
+
+# Sessions that ended are in tables of their own (vpn.store.session_segments), named by number. Each has those
+# whose `id` is from its `first_id` on, up to that of the next.
+session_segments = Table(
+    "session_segments",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("inbound", String(64), nullable=False),
-    Column("engine", String(16), nullable=False),
-    Column("protocol", String(16), nullable=False),
-    Column("user", String(255), nullable=False),
-    Column("source_host", String(64), nullable=False),
-    Column("source_port", Integer, nullable=False),
-    Column("host", String(255), nullable=False),
-    Column("port", Integer, nullable=False),
-    Column("address", String(64), nullable=False),
-    Column("address_key", LargeBinary),  # the address in 4 or 16 bytes
-    Column("status", String(16), nullable=False),
-    Column("reason", String(64), nullable=False),
-    Column("rule", String(255), nullable=False),
-    Column("upstream", String(64), nullable=False),
-    Column("server_name", String(255), nullable=False),
-    Column("started", Double, nullable=False),
-    Column("ended", Double, nullable=False),
-    Column("duration", Double, nullable=False),
-    Column("connect_time", Double, nullable=False),
-    Column("first_byte_time", Double, nullable=False),
-    Column("bytes_sent", BigInteger, nullable=False),
-    Column("bytes_received", BigInteger, nullable=False),
-    Column("packets_sent", BigInteger, nullable=False),
-    Column("packets_received", BigInteger, nullable=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("first_id", BigInteger, nullable=False),
+    Column("last_id", BigInteger, nullable=False),  # the greatest that was stored in it
+    Column("rows", BigInteger, nullable=False),
+    Column("sealed", Boolean, nullable=False),  # it has its indexes
+    Column("dropped", Boolean, nullable=False),  # it is not read any more, and about to be removed
+)
+
+# Users and destination names in sealed segments, each with the newest segment that it is in.
+session_terms = Table(
+    "session_terms",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    Column("term", String(255), primary_key=True),
+    Column("segment", Integer, nullable=False),
 )
 
 # How far each journal of sessions has been stored, so that none is stored twice.
