@@ -16,6 +16,7 @@ from vpn.api.app import Services, create_app
 from vpn.api.events_stream import EventStreams
 from vpn.data_directory import DataDirectory
 from vpn.domain.errors import Unavailable
+from vpn.domain.rollups import Kind
 from vpn.monitoring.files import monitoring_files
 from vpn.proxy.supervisor import Supervisor
 from vpn.services.access import links_for
@@ -40,6 +41,7 @@ from vpn.services.session_upkeep import SessionUpkeep
 from vpn.services.session_writer import SessionWriter
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
+from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
 from vpn.services.usage import UsageService
 from vpn.services.users import UserService
@@ -51,8 +53,10 @@ from vpn.store.database import Database, sqlite_url
 from vpn.store.facts import FactStore
 from vpn.store.groups import GroupStore
 from vpn.store.policies import PolicyStore
+from vpn.store.rollups import Rollups
 from vpn.store.secrets import open_box, read_key
 from vpn.store.sessions import SessionStore
+from vpn.store.statistics import StatisticsStore
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
@@ -82,6 +86,7 @@ class House(NamedTuple):
     metrics: MetricsService
     lag: LoopLag
     upkeep: SessionUpkeep
+    statistics: StatisticsService
 
     def watch(self, supervisor: Supervisor) -> None:
         """These workers serve, from now on."""
@@ -97,6 +102,7 @@ class House(NamedTuple):
         yield self.enforcement.run(self.snapshots.publish)
         yield self.writer.run()
         yield self.upkeep.run()
+        yield self.statistics.run()
         yield self.monitoring.run()
         yield self.lag.run()
 
@@ -141,12 +147,9 @@ async def build(
         streams = EventStreams()
         ask = partial(facts.get, WELCOMED)
         watched = (settings.metrics, settings.health)
-        live = LiveSessions()
+        sessions = _sessions(settings, directory, database)
+        live, writer, feed = sessions.live, sessions.writer, sessions.feed
         monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
-        session_store = SessionStore(database)
-        writer = SessionWriter(directory.journals, session_store, live, settings.sessions, time.time)
-        feed = SessionFeed(live, writer if settings.sessions.enabled else None)
-        feed.tell(log_sessions)
         tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
         lag = LoopLag()
         if settings.metrics.enabled:
@@ -165,7 +168,8 @@ async def build(
             data_plane=data_plane,
             bans=bans,
             policy=policy,
-            sessions=SessionHistory(session_store, live, writer, time.time),
+            sessions=sessions.history,
+            statistics=sessions.statistics,
             streams=streams,
             log_lines=memory.lines,
             telemetry=memory.events,
@@ -195,12 +199,42 @@ async def build(
                 monitoring=monitoring,
                 metrics=metrics,
                 lag=lag,
-                upkeep=SessionUpkeep(session_store, settings.sessions, time.time),
+                statistics=sessions.statistics,
+                upkeep=sessions.upkeep,
             )
         finally:
             await finder.close()
     finally:
         await database.close()
+
+
+class _Sessions(NamedTuple):
+    """What has to do with sessions."""
+
+    live: LiveSessions
+    writer: SessionWriter
+    feed: SessionFeed
+    history: SessionHistory
+    upkeep: SessionUpkeep
+    statistics: StatisticsService
+
+
+def _sessions(settings: Settings, directory: DataDirectory, database: Database) -> _Sessions:
+    live = LiveSessions()
+    most: dict[Kind, int] = {"user": settings.statistics.users, "destination": settings.statistics.destinations}
+    rollups = Rollups(database, most, time.time)
+    store = SessionStore(database, rollups.add)
+    writer = SessionWriter(directory.journals, store, live, settings.sessions, time.time)
+    feed = SessionFeed(live, writer if settings.sessions.enabled else None)
+    feed.tell(log_sessions)
+    return _Sessions(
+        live,
+        writer,
+        feed,
+        SessionHistory(store, live, writer, time.time),
+        SessionUpkeep(store, settings.sessions, time.time),
+        StatisticsService(StatisticsStore(database), rollups, live, settings.statistics, time.time),
+    )
 
 
 async def _open_secrets(directory: DataDirectory, facts: FactStore) -> None:

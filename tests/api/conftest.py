@@ -38,6 +38,7 @@ from vpn.services.session_history import SessionHistory
 from vpn.services.session_writer import SessionWriter
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
+from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
 from vpn.services.telemetry import Telemetry
 from vpn.services.usage import UsageService
@@ -48,7 +49,9 @@ from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
 from vpn.store.policies import PolicyStore
+from vpn.store.rollups import Rollups
 from vpn.store.sessions import SessionStore
+from vpn.store.statistics import StatisticsStore
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
@@ -113,6 +116,13 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
         **log_services,
         monitoring_files=lambda: monitoring_files(settings.api.listen, tmp_path / "api-token"),
         metrics=metrics,
+        statistics=StatisticsService(
+            StatisticsStore(database),
+            Rollups(database, {}, time.time),
+            live,
+            settings.statistics,
+            time.time,
+        ),
     )
     made = create_app(services, TOKEN)
     made.state.sessions, made.state.live = sessions, live  # to put some there

@@ -63,6 +63,18 @@ def test_groups_and_bulk(client, server):
     assert json.loads(server.asked[3][3]) == {"rows": [{"name": "a"}], "on_conflict": "skip", "dry_run": False}
 
 
+def test_statistics_are_asked_for_with_what_was_said(client, server):
+    server.answers = [(200, b"{}")] * 3
+    client.session_stats({"hours": 24, "top": 5})
+    client.traffic({"since": "7d", "by": None, "user": "a b"})
+    client.ranking("users", {"from": "2026-01-01", "limit": 3})
+    assert [asked[1].removeprefix("/prefix/api/") for asked in server.asked] == [
+        "sessions/stats?hours=24&top=5",
+        "stats/traffic?since=7d&user=a+b",
+        "stats/users?from=2026-01-01&limit=3",
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "content", "code"),
     [

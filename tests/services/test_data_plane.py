@@ -30,12 +30,14 @@ class House:
         self.policy_settings = {}
         self.ban_settings = {}
         self.shared = {}
+        self.statistics = {}
         self.shaping = Shaping(0, 0)
         self.reread = lambda: Settings(
             data_dir=tmp_path,
             proxy=self.wanted,
             bans=self.ban_settings,
             shaping=self.shared,
+            statistics=self.statistics,
             policy=self.policy_settings,
         )
         self.data_plane = None
@@ -161,8 +163,9 @@ async def test_how_connections_go_out_changes_too(house):
 async def test_what_waits_for_a_restart_is_named(house):
     await house.start(listen="127.0.0.1:0")
     house.wanted = {"workers": 3, "listen": "127.0.0.1:0"}
+    house.statistics = {"hours_kept": 7}
     done = await house.data_plane.reload()
-    assert done.restart_needed == ["proxy.workers"]
+    assert done.restart_needed == ["statistics", "proxy.workers"]
 
 
 async def test_who_is_trusted_and_how_bans_are_made_changes_too(house):

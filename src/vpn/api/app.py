@@ -26,6 +26,7 @@ from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
 from vpn.api.routes import sessions as session_routes
+from vpn.api.routes import statistics as statistics_routes
 from vpn.api.routes import status as status_routes
 from vpn.api.routes import system as system_routes
 from vpn.api.routes import usage as usage_routes
@@ -40,6 +41,7 @@ from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
 from vpn.services.roster import RosterService
 from vpn.services.session_history import SessionHistory
+from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
 from vpn.services.telemetry import Telemetry
 from vpn.services.usage import UsageService
@@ -77,6 +79,7 @@ class Services(NamedTuple):
     monitoring_files: monitoring_routes.MonitoringFiles
     metrics: MetricsService | None
     """None: nobody is told."""
+    statistics: StatisticsService
 
 
 def create_app(services: Services, token: str) -> FastAPI:
@@ -108,6 +111,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         event_routes.router(services.monitoring.events, services.streams),
         ban_routes.router(services.bans),
         policy_routes.router(services.policy),
+        statistics_routes.session_router(services.statistics),
         session_routes.router(services.sessions),
         session_routes.user_router(services.sessions),
         acl_routes.router(services.policy),
@@ -115,6 +119,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         log_routes.router(services.log_lines, services.telemetry, services.streams),
         monitoring_routes.router(services.monitoring_files),
         *((metrics_routes.router(metrics),) if metrics is not None else ()),
+        statistics_routes.router(services.statistics),
     ):
         app.include_router(router, dependencies=guarded)
     return app

@@ -212,6 +212,21 @@ class Client:
             if len(lines) < EXPORTED:
                 return
 
+    def session_stats(self, where: dict[str, Any]) -> dict[str, Any]:
+        """What all sessions of a range come to; `where` is of since, from, to, hours and top."""
+        return self._request("GET", f"/api/sessions/stats?{_query(where)}")
+
+    def traffic(self, where: dict[str, Any]) -> dict[str, Any]:
+        """Sessions and bytes over the time; `where` is of since, from, to, by, user, destination and inbound."""
+        return self._request("GET", f"/api/stats/traffic?{_query(where)}")
+
+    def ranking(self, what: str, where: dict[str, Any]) -> dict[str, Any]:
+        """The first of users, destinations, inbounds, protocols or reasons.
+
+        `where` is of since, from, to, limit and sort.
+        """
+        return self._request("GET", f"/api/stats/{what}?{_query(where)}")
+
     def groups(self, search: str = "") -> Iterator[dict[str, Any]]:
         """All groups by name."""
         return self._pages("/api/groups", {"search": search})

@@ -201,7 +201,7 @@ class WorkerProcess:
         While it has not answered it is not asked again: what is sent to a process that hangs is kept for it.
         """
         if self._probe is None or self._probe.done():
-            self._probe = self.cut(Cut(number, "probe"))
+            self._probe = self.cut(Cut(number, ""))
         return self._probe
 
     @property

@@ -29,7 +29,17 @@ from vpn.settings.plane import egress_of, inbounds_of, setting_of
 from vpn.settings.proxy import ProxySettings
 
 # Settings that are in force only after a restart: sections, and fields of `proxy`.
-_FIXED_SECTIONS = ("data_dir", "sessions", "api", "database", "health", "metrics", "process", "telemetry")
+_FIXED_SECTIONS = (
+    "data_dir",
+    "sessions",
+    "statistics",
+    "api",
+    "database",
+    "health",
+    "metrics",
+    "process",
+    "telemetry",
+)
 _FIXED_FIELDS = ("workers",)
 
 

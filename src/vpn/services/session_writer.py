@@ -217,7 +217,7 @@ class SessionWriter:
     async def _checkpoint(self, interval: float) -> None:
         """Store what live sessions have moved, if that was so many seconds ago."""
         now = asyncio.get_running_loop().time()
-        if self._left is None and now - self._checked >= interval:
+        if self._settings.enabled and self._left is None and now - self._checked >= interval:
             self._checked = now
             await self._ask(self._store.checkpoint(list(self._live)))
 

@@ -13,6 +13,7 @@ from vpn.settings.policy import PolicySettings
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.sessions import SessionSettings
 from vpn.settings.shaping import ShapingSettings
+from vpn.settings.statistics import StatisticsSettings
 from vpn.settings.telemetry import TelemetrySettings
 from vpn.settings.values import AbsolutePath, Listen, Section
 
@@ -54,6 +55,7 @@ class Settings(Section):
     bans: BansSettings = BansSettings()
     shaping: ShapingSettings = ShapingSettings()
     sessions: SessionSettings = SessionSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
     metrics: MetricsSettings = MetricsSettings()
     health: HealthSettings = HealthSettings()
     api: APISettings = APISettings()

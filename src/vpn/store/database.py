@@ -108,6 +108,18 @@ class Database:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
+    @asynccontextmanager
+    async def begin_reading(self) -> AsyncIterator[AsyncConnection]:
+        """As `begin`, for who reads more than once: all of it as it is at one moment. Nothing can be written.
+
+        Raises:
+            As `begin`.
+        """
+        async with self.begin() as connection:
+            statement = "BEGIN" if self.is_sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            await connection.exec_driver_sql(statement)
+            yield connection
+
     async def migrate(self) -> None:
         """Create the tables, or bring them up to date.
 

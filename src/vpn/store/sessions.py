@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import delete, select, text
@@ -14,6 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vpn.domain.errors import Unavailable
+from vpn.domain.rollups import Stored
 from vpn.domain.session import Session
 from vpn.domain.session_query import SessionQuery
 from vpn.store.database import Database
@@ -35,17 +35,6 @@ class Batch(msgspec.Struct, frozen=True):
     """Its generation."""
     end: int
     sessions: list[Session]
-
-
-class Stored(NamedTuple):
-    """A session that is being stored, and what it has moved that the store was not told before.
-
-    Where its status is ``active``, it lasts, and will come again.
-    """
-
-    session: Session
-    sent: int
-    received: int
 
 
 Tally = Callable[[AsyncConnection, Sequence[Stored]], Awaitable[None]]

@@ -252,3 +252,29 @@ journals = Table(
     Column("journal", BigInteger, primary_key=True, autoincrement=False),
     Column("position", BigInteger, nullable=False),
 )
+
+# What sessions come to (vpn.domain.rollups), by the hour, day and month. `start` is in seconds since the epoch.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("span", String(8), primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", String(255).with_variant(String(255, collation="C"), "postgresql"), primary_key=True),
+    Column("closed", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("bytes_sent", BigInteger, nullable=False),
+    Column("bytes_received", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One row: which of them there are (vpn.domain.spans.Progress).
+rollup_progress = Table(
+    "rollup_progress",
+    metadata,
+    Column("folded", BigInteger, nullable=False),
+    Column("hours_from", BigInteger, nullable=False),
+    Column("days_from", BigInteger, nullable=False),
+)
