@@ -33,6 +33,7 @@ PATIENCE = 5.0  # seconds that an upstream has to be ready; then another one is 
 
 _Handshake = Generator[Send | None, None, None]
 _Done = Callable[[ProtocolError | None], None]
+_Reached = Callable[[Outcome], None]
 
 
 class Way:
@@ -265,13 +266,7 @@ class Dial:
     """
 
     def __init__(
-        self,
-        way: Way,
-        host: str,
-        port: int,
-        done: Callable[[Outcome], None],
-        guard: Guard,
-        session: Session | None = None,
+        self, way: Way, host: str, port: int, done: _Reached, guard: Guard, session: Session | None = None
     ) -> None:
         self._session = session
         self._way = way
