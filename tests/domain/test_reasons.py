@@ -47,7 +47,8 @@ def given(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and name_of(node) in CALLS:
             for argument in node.args[CALLS[name_of(node)] :][:1]:
-                yield from texts(argument)
+                if not isinstance(argument, ast.Call):  # another thing, whose reason is its own
+                    yield from texts(argument)
             if name_of(node) == "_close" and len(node.args) == 1:
                 yield from texts(node.args[0])
         elif isinstance(node, ast.FunctionDef) and node.name in FUNCTIONS:

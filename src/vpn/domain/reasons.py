@@ -91,6 +91,7 @@ _DESTINATIONS = {
         host_unreachable="The destination cannot be reached",
         timed_out="The destination did not answer in time",
         failed="The destination was not reached, and there is no telling why",
+        out_of_descriptors="There were no open files left for the client",
         no_udp_socket="There was no socket for an association",
         no_descriptors="There were no open files left for a BIND",
         cannot_listen="There was no port for a BIND",
