@@ -7,6 +7,6 @@ import typer
 from vpn.cli import dashboards
 from vpn.cli.live_monitor import monitor
 
-app = typer.Typer(help="Watch the service.", rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)  # what it is for is said by `monitor`
 app.callback(invoke_without_command=True)(monitor)
 app.add_typer(dashboards.app, name="dashboards")
