@@ -29,7 +29,8 @@ def answer_more(connection):
 def site(tmp_path_factory):
     directory = tmp_path_factory.mktemp("live")
     config = directory / "config.yaml"
-    config.write_text("proxy: {workers: 2, dns: {hosts: {far.test: [127.0.0.1], near.test: [127.0.0.1]}}}")
+    hosts = "{far.test: [127.0.0.1], near.test: [127.0.0.1]}"
+    config.write_text(f"metrics: {{history_interval: 1}}\nproxy: {{workers: 2, dns: {{hosts: {hosts}}}}}")
     with running_daemon(directory / "data", VPN_CONFIG=str(config)) as daemon:
         site = Site(daemon)
         for name in ("alice", "bob"):
@@ -69,6 +70,11 @@ def still_works(client):
     return read_exactly(client, 4) == b"ping"
 
 
+def is_quiet(api):
+    """Whether the workers have told that nobody is connected any more."""
+    return api.get("/api/overview")["counters"]["active_sessions"] == 0
+
+
 def users(sessions):
     return sorted(each["user"] for each in sessions)
 
@@ -99,7 +105,7 @@ def test_counts_are_those_of_the_client_over_both_workers(site, api):
         assert first["end_time"] is None
         assert (first["dest_ip"], first["dest_port"], first["protocol"]) == ("127.0.0.1", port, "socks5")
         assert api.get("/api/overview")["counters"]["active_sessions"] == len(clients)
-    until(lambda: api.get("/api/sessions/active") == [])
+    until(lambda: is_quiet(api))
 
 
 def test_filters_and_order(site, api, echo_port):
@@ -116,7 +122,7 @@ def test_filters_and_order(site, api, echo_port):
         assert names == ["127.0.0.1", "far.test", "near.test"]
         assert api.call("GET", "/api/sessions/active?destination=a//b")[0] == 422
         assert api.call("GET", "/api/sessions/active?sort_by=colour")[0] == 422
-    until(lambda: api.get("/api/sessions/active") == [])
+    until(lambda: is_quiet(api))
 
 
 def test_one_is_closed_and_no_other(site, api, echo_port):
@@ -131,7 +137,7 @@ def test_one_is_closed_and_no_other(site, api, echo_port):
         assert still_works(other)
         assert api.call("POST", f"/api/sessions/{id}/terminate")[0] == 404
     assert api.call("POST", "/api/sessions/nonsense/terminate")[0] == 422
-    until(lambda: api.get("/api/sessions/active") == [])
+    until(lambda: is_quiet(api))
     site.daemon.wait_for(r'"by": ?"127.0.0.1".*"sessions terminated"', "err")
 
 
@@ -154,7 +160,7 @@ def test_all_of_a_user_or_to_a_destination_are_closed_and_no_others(site, api, e
             "terminated": 0
         }
         assert api.call("POST", "/api/sessions/terminate", {})[1]["code"] == "nobody_meant"
-    until(lambda: api.get("/api/sessions/active") == [])
+    until(lambda: is_quiet(api))
 
 
 def test_events_tell_of_sessions_and_counters(site, api, echo_port):
@@ -187,7 +193,17 @@ def test_events_tell_of_what_is_noteworthy(site, api, echo_port):
         until(lambda: events)
         assert (events[0]["topic"], events[0]["category"]) == ("telemetry", "audit")
         assert (events[0]["message"], events[0]["details"]["user"]) == ("sessions terminated", "bob")
-    until(lambda: api.get("/api/sessions/active") == [])
+    until(lambda: is_quiet(api))
+
+
+def test_the_history_has_what_there_was(site, api):
+    until(lambda: len(api.get("/api/metrics/history?minutes=5")) >= 2)
+    points = api.get("/api/metrics/history?minutes=5")
+    assert points[-1]["total_sessions"] >= points[0]["total_sessions"]
+    assert points[-1]["bandwidth"] == points[-1]["bytes_sent"] + points[-1]["bytes_received"] > 0
+    assert points[-1]["memory"] > 50_000_000
+    assert [each["timestamp"] for each in points] == sorted(each["timestamp"] for each in points)
+    assert len(api.get("/api/metrics/history?points=1")) == 1
 
 
 def test_the_stream_wants_a_known_topic(api):

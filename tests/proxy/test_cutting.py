@@ -185,3 +185,10 @@ def nothing_is_left(plane):
     plane.until(lambda: not plane.core.connections)
     plane.until(lambda: len(plane.poller._handlers) == 1 + len(plane.listeners))
     assert [plane.counters.total(column) for column in (0, 1)] == [0, 0]
+
+
+def test_where_nobody_is_named_nobody_is_closed(plane, echo_port):
+    with plane.tunnel(echo_port) as client:
+        assert cut(plane) == 0
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -44,8 +46,8 @@ class API:
 
         def gather() -> None:
             # What is read while the other thread closes it ends in one of these.
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                for name, data in parse_events(iter(answer.fp.raw.readline, b"")):
+            with contextlib.suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
+                for name, data in parse_events(iter(answer.readline, b"")):
                     events.append({"event": name} | json.loads(data))
 
         thread = threading.Thread(target=gather, daemon=True)
@@ -53,7 +55,7 @@ class API:
         try:
             yield events
         finally:
-            answer.fp.raw._sock.shutdown(2)
+            answer.fp.raw._sock.shutdown(socket.SHUT_RDWR)
             thread.join(5)
             answer.close()
 

@@ -24,7 +24,9 @@ def monitor(
     as_json: Annotated[bool, typer.Option("--json", help="Write one line of JSON for each picture.")] = False,
     interval: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two pictures.")] = 1.0,
 ) -> None:
-    """Show what the service does, live: sessions, rates, workers, who is busiest, and who was refused.
+    """Show what the service does, once a second.
+
+    Sessions, rates, processes, upstreams, the busiest users and destinations, and who was refused last.
 
     Keys: q quits, s sorts by something else, p pauses.
     """
