@@ -63,6 +63,9 @@ def test_names_from_clients_move_no_cursor():
         assert cell_width(fit(text, 80)) == 80
     (line,) = _lines([{"began": [evil], "not_told": {}}], Format.TABLE)
     assert line.replace("\t", "").isprintable()
+    (line,) = _lines([{"began": [evil], "not_told": {}}], Format.JSON)
+    assert line.isprintable()
+    assert json.loads(line)["user"] == evil["user"]
 
 
 def test_lines_tell_what_begins_and_ends_and_what_was_too_much():

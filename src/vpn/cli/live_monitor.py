@@ -36,7 +36,7 @@ def monitor(
     view = _View(context.client(daemon_only=True, timeout=PATIENCE))
     view.fetch()
     if as_json or context.output.format is Format.JSON:
-        _repeat(lambda: write(json.dumps(view.overview, ensure_ascii=False)), view, interval, once=once)
+        _repeat(lambda: write(json.dumps(view.overview)), view, interval, once=once)
     elif once or not is_screen():
         _repeat(lambda: show_plainly(view.whole()), view, interval, once=once)
     else:

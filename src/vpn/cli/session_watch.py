@@ -177,7 +177,7 @@ def _lines(events: Iterable[dict[str, Any]], format: Format) -> Iterator[str]:
 
 def _line(kind: str, session: dict[str, Any], format: Format) -> str:
     if format is Format.JSON:
-        return json.dumps({"event": kind} | session, ensure_ascii=False)
+        return json.dumps({"event": kind} | session)
     when = session["end_time"] or session["start_time"]
     words = [when, kind, session["id"], session["user"], _source(session), _destination(session)]
     words += [str(session["bytes_sent"]), str(session["bytes_received"]), session["status"], session["reason"] or ""]
