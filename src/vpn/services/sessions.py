@@ -38,8 +38,12 @@ class SessionService:
         limit: int | None = None,
     ) -> list[LiveSession]:
         """The live sessions that are meant, at most `limit`, as they were at most a second ago."""
-        self._closed.intersection_update(each.id for each in self._live)
-        found = [each for each in self._live if each.id not in self._closed and wanted.matches(each)]
+        found = list(self._live)
+        if self._closed:
+            self._closed.intersection_update(each.id for each in found)
+            found = [each for each in found if each.id not in self._closed]
+        if wanted != ALL:
+            found = [each for each in found if wanted.matches(each)]
         rated = [LiveSession(each, self._traffic.of(each.id)) for each in found]
         return in_order(rated, sort_by, descending=descending)[:limit]
 

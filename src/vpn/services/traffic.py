@@ -83,7 +83,7 @@ class Traffic:
 
     def of(self, session: int) -> Rate:
         """Of a live session."""
-        found = [window.sessions[session] for window in self._complete if session in window.sessions]
+        found = [moved for window in self._complete if (moved := window.sessions.get(session)) is not None]
         return self._rate(found) if found else NO_RATE
 
     def users(self) -> dict[str, Rate]:
