@@ -229,6 +229,27 @@ def test_the_command_kills(site, api, echo_port):
     assert site.daemon.vpn("sessions", "kill", first, "--user", "bob").code == 2
 
 
+def test_the_command_lists_who_is_connected_now(site, api, echo_port):
+    with tunnel(site, "alice", "far.test", echo_port) as client, tunnel(site, "bob", "near.test", echo_port):
+        client.sendall(b"x" * 5000)
+        read_exactly(client, 5000)
+        until(lambda: sum(each["bytes_received"] for each in api.get("/api/sessions/active")) == 5000)
+
+        def listed(*arguments):
+            return site.daemon.vpn("sessions", "list", "--live", *arguments)
+
+        rows = json.loads(listed("--format", "json").out)
+        assert [(each["user"], each["bytes_received"]) for each in rows] == [("bob", 0), ("alice", 5000)]
+        assert users(json.loads(listed("--destination", "*.test", "--limit", "1", "--format", "json").out)) == ["bob"]
+        shown = listed("--search", "FAR").out
+        assert "alice" in shown
+        assert "far.test" in shown
+        assert "bob" not in shown
+        assert listed("--status", "closed").code == listed("--since", "1h").code == 2
+    until(lambda: is_quiet(api))
+    assert listed().out == "No sessions.\n"
+
+
 def test_what_cannot_be_reached_is_said_so(api):
     with tcp_server(echo) as port:
         status, answer = api.call(

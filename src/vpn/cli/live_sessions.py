@@ -1,14 +1,23 @@
-"""``vpn sessions kill``: closing live sessions."""
+"""Live sessions: ``vpn sessions list --live`` and ``vpn sessions kill``."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from vpn.api.client import APIError, Client
 from vpn.cli.context import Context
+
+_MOST = 10_000  # that the API tells
+
+
+def list_live(client: Client, limit: int, where: dict[str, Any]) -> list[dict[str, Any]]:
+    """Live sessions as they are now; `where` is of the filters and the order of the history."""
+    known = {"search": "text"}
+    said = {known.get(name, name): value for name, value in where.items() if value not in ("", None)}
+    return client.live_sessions(**said, limit=min(limit, _MOST))
 
 
 def kill(

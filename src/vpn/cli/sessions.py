@@ -10,7 +10,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from vpn.cli.context import Context
-from vpn.cli.live_sessions import kill
+from vpn.cli.live_sessions import kill, list_live
 from vpn.cli.output import Format, csv_text, write
 from vpn.cli.session_watch import watch_sessions
 from vpn.domain.errors import Invalid, Unavailable
@@ -53,12 +53,18 @@ def list_sessions(
     sort: Annotated[Sort, typer.Option(help="What to sort by.")] = Sort.START_TIME,
     ascending: Annotated[bool, typer.Option("--ascending", help="The least or oldest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, at most.")] = 50,
+    live: Annotated[bool, typer.Option("--live", help="Only live ones, as they are now.")] = False,
 ) -> None:
     """List sessions, live and past, the newest first."""
     context: Context = ctx.obj
+    if live and (status or since or until):
+        raise typer.BadParameter("--live goes without --status, --since and --until")
     where = _where(user, destination, status, inbound, since, until, search)
     order = {"sort_by": sort.value, "sort_dir": "asc" if ascending else "desc"}
-    sessions = context.client().sessions(limit, **where, **order)
+    if live:
+        sessions: Iterable[dict[str, Any]] = list_live(context.client(daemon_only=True), limit, where | order)
+    else:
+        sessions = context.client().sessions(limit, **where, **order)
     if context.output.for_people:
         context.output.rows(map(_shown, sessions), _COLUMNS, empty="No sessions.")
     else:
