@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vpn.api.client import Client, Unreachable
+from vpn.api.client import APIError, Client, Unreachable
 from vpn.cli.columns import Column, table
 from vpn.cli.context import Context
 from vpn.cli.monitor_picture import clock
@@ -95,7 +95,7 @@ class _View:
         try:
             self.fetch()
             self._trouble = ""
-        except Unreachable as error:
+        except (Unreachable, APIError) as error:
             self._trouble = error.message
 
     def draw(self, room: Size) -> list[Line]:
