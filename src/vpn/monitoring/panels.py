@@ -80,7 +80,7 @@ def heatmap(title: str, description: str, query: Query, unit: str) -> Panel:
             "filterValues": {"le": 1e-9},
             "legend": {"show": True},
             "rowsFrame": {"layout": "auto"},
-            "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": True},
+            "tooltip": {"show": True, "mode": "single", "showColorScale": False, "yHistogram": True},
             "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit},
         },
     }

@@ -50,6 +50,7 @@ class Top:
     def __init__(self, places: int, most: int) -> None:
         self._places = places
         self._most = most
+        self._most_ever = min(places * EVER, most // 2)  # the others must be many enough to be forgotten
         self.rows: dict[str, Row] = {}
         self.other = Count()
         self._shown: dict[str, Row] = {}
@@ -73,7 +74,8 @@ class Top:
         best = nlargest(self._places // 4 + 1, waiting, key=lambda each: each[1].score)
         worst = nsmallest(len(best), self._shown.items(), key=lambda each: each[1].score)
         for (name, row), (last, loser) in zip(best, worst, strict=False):
-            if row.score > 2 * loser.score and self._ever < self._places * EVER:
+            may = row.own is not None or self._ever < self._most_ever
+            if may and row.score > 2 * loser.score:
                 self._shown.pop(last).count = self.other
                 self._show(name, row)
         for row in self.rows.values():
