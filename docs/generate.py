@@ -136,7 +136,7 @@ moment.
 `vpn monitor dashboards export DIR` writes dashboards for Grafana, alerts, and a configuration for Prometheus.
 
 - Counters do not go back while the daemon runs, whatever happens to its workers.
-- What was counted of sessions is at most half a second old, as workers report twice a second.
+- What was counted of sessions is less than a second old: workers report twice a second.
 - There are never too many series. Of users and destinations only those have series of their own that move the most
   (`metrics.users`, `metrics.destinations`); all others together are `other`. One that is shown counts from that moment
   on. One that moves much less than others gives its place to them, at most every minute, and goes on from its count

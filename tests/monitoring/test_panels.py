@@ -47,9 +47,15 @@ def test_rows_fill_the_width_and_follow_each_other():
     assert WIDTH == 24
 
 
-def test_a_dashboard_lets_the_data_source_be_chosen():
+def test_a_dashboard_lets_source_and_daemons_be_chosen():
     made = dashboard("uid", "title", "Text.", [])
     assert made["uid"] == "uid"
-    assert [(each["name"], each["type"], each["query"]) for each in made["templating"]["list"]] == [
-        ("datasource", "datasource", "prometheus")
-    ]
+    source, instance = made["templating"]["list"]
+    assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
+    assert (instance["name"], instance["type"]) == ("instance", "query")
+    assert instance["query"]["query"] == 'label_values(vpn_build_info{job="vpn"}, instance)'
+
+
+def test_queries_are_about_the_daemons_that_are_chosen():
+    [target] = timeseries("Title", "Text.", [Query('up{job="vpn"}')], "s")["targets"]
+    assert target["expr"] == 'up{job="vpn", instance=~"$instance"}'

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from vpn.monitoring.daemon_families import BUILD
+from vpn.monitoring.promql import JOB, select
+
 Panel = dict[str, Any]
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+INSTANCE = 'instance=~"$instance"'
+"""Selects the daemons that are chosen at the top of a dashboard."""
 WIDTH = 24
 """Columns of Grafana's grid."""
 
@@ -102,19 +107,6 @@ def laid_out(rows: Sequence[Sequence[Panel]]) -> list[Panel]:
 
 def dashboard(uid: str, title: str, description: str, rows: Sequence[Sequence[Panel]]) -> dict[str, Any]:
     """A dashboard. Its `uid` stays the same over all versions, so that links to it hold."""
-    variable = {
-        "name": "datasource",
-        "label": "Data source",
-        "type": "datasource",
-        "query": "prometheus",
-        "current": {},
-        "hide": 0,
-        "options": [],
-        "refresh": 1,
-        "regex": "",
-        "multi": False,
-        "includeAll": False,
-    }
     links = [{"type": "dashboards", "title": "vpn-manager", "tags": ["vpn-manager"], "asDropdown": True}]
     return {
         "uid": uid,
@@ -130,9 +122,32 @@ def dashboard(uid: str, title: str, description: str, rows: Sequence[Sequence[Pa
         "timezone": "",
         "links": links,
         "annotations": {"list": []},
-        "templating": {"list": [variable]},
+        "templating": {"list": _variables()},
         "panels": laid_out(rows),
     }
+
+
+def _variables() -> list[dict[str, Any]]:
+    """What is chosen at the top of a dashboard: the data source, and which daemons."""
+    query = f"label_values({select(BUILD)}, instance)"
+    source = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "multi": False}
+    instance = {
+        "name": "instance",
+        "label": "Daemon",
+        "type": "query",
+        "datasource": DATASOURCE,
+        "definition": query,
+        "query": {"query": query, "refId": "instance"},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+    }
+    return [
+        source | {"current": {}, "hide": 0, "options": [], "refresh": 1, "regex": "", "includeAll": False},
+        instance | {"current": {"text": ["All"], "value": ["$__all"]}, "hide": 0, "options": [], "regex": ""},
+    ]
 
 
 def _panel(kind: str, title: str, description: str, queries: Sequence[Query]) -> Panel:
@@ -141,7 +156,7 @@ def _panel(kind: str, title: str, description: str, queries: Sequence[Query]) ->
             "refId": chr(ord("A") + number),
             "datasource": DATASOURCE,
             "editorMode": "code",
-            "expr": query.expression,
+            "expr": query.expression.replace(JOB, f"{JOB}, {INSTANCE}"),
             "legendFormat": query.legend or "__auto",
             "range": True,
         }

@@ -8,6 +8,7 @@ from vpn.domain.errors import Unavailable
 from vpn.domain.session import Session
 from vpn.monitoring.families import FAMILIES
 from vpn.services.live_sessions import Change, News
+from vpn.services.metrics import service as module
 from vpn.services.metrics.service import MetricsService
 
 pytestmark = pytest.mark.anyio
@@ -15,7 +16,8 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0
 
 
 @pytest.fixture
-def service(sources, plane):
+def service(sources, plane, monkeypatch):
+    monkeypatch.setattr(module, "FRESH", 0.0)
     service = MetricsService(sources)
     service.watch(plane)
     return service
@@ -35,6 +37,7 @@ async def test_the_format_is_the_one_that_is_asked_for(service):
     assert b"# EOF" not in exposition.content
     exposition = await service.expose(OPENMETRICS)
     assert exposition.media_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert (await service.expose("application/OpenMetrics-text;version=x.y")).media_type == exposition.media_type
     assert exposition.content.endswith(b"# EOF\n")
     assert [each.name for each in read_openmetrics(exposition.content.decode())] == [each.base for each in FAMILIES]
 
@@ -81,6 +84,16 @@ async def test_thousands_of_users_and_destinations_are_few_series(service, sourc
     assert len(found) < 400
     assert found["vpn_user_sessions_total", "other"] == 20_000 - 20
     assert len([key for key in found if key[0] == "vpn_destination_sessions_total"]) == 20 + 1
+
+
+async def test_who_asks_again_at_once_gets_the_same(service, plane, monkeypatch):
+    monkeypatch.setattr(module, "FRESH", 3600)
+    first = await service.expose("")
+    plane.opened = 5
+    assert await service.expose("") is first
+    assert b"vpn_sessions_started_total 5" in (await service.expose(OPENMETRICS)).content
+    monkeypatch.setattr(module, "FRESH", 0.0)
+    assert b"vpn_sessions_started_total 5" in (await service.expose("")).content
 
 
 async def test_scrapes_are_counted(service):
