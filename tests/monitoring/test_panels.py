@@ -44,6 +44,7 @@ def test_rows_fill_the_width_and_follow_each_other():
         (8, 4, 8, 8),
         (16, 4, 8, 8),
     ]
+    assert [each["gridPos"]["w"] for each in laid_out([[figure] * 5])] == [4, 4, 4, 4, 8]
     assert WIDTH == 24
 
 

@@ -13,6 +13,7 @@ from vpn.domain.errors import Invalid, Unavailable
 from vpn.services.data_plane import DataPlane, bind_all
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
+from vpn.settings.metrics import MetricsSettings
 from vpn.settings.model import Settings
 from vpn.settings.plane import inbounds_of
 
@@ -166,6 +167,8 @@ async def test_what_waits_for_a_restart_is_named(house):
     house.statistics = {"hours_kept": 7}
     done = await house.data_plane.reload()
     assert done.restart_needed == ["statistics", "proxy.workers"]
+    house.data_plane._reread = lambda: house.reread().model_copy(update={"metrics": MetricsSettings(users=1)})
+    assert "metrics" in (await house.data_plane.reload()).restart_needed
 
 
 async def test_who_is_trusted_and_how_bans_are_made_changes_too(house):

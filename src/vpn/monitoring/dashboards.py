@@ -33,6 +33,7 @@ def users() -> dict[str, Any]:
     rows = [
         [
             stat("Users", "Users there are.", Query(select(USERS)), "short"),
+            stat("Connected", "Users who have live sessions.", Query(select(s.USERS_ACTIVE)), "short"),
             stat(
                 "Kept out", "Users who may not connect.", Query(f"{total(select(USERS_BLOCKED))} or vector(0)"), "short"
             ),
@@ -41,6 +42,12 @@ def users() -> dict[str, Any]:
         ],
         [
             timeseries("Bandwidth", "Both directions, by user.", [Query(top(SHOWN, moved), "{{user}}")], "Bps"),
+            timeseries(
+                "Active sessions",
+                "By user.",
+                [Query(top(SHOWN, total(select(s.USER_ACTIVE), "user")), "{{user}}")],
+                "short",
+            ),
             timeseries(
                 "Sessions",
                 "Sessions that end in a second, by user.",

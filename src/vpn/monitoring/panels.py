@@ -99,7 +99,9 @@ def laid_out(rows: Sequence[Sequence[Panel]]) -> list[Panel]:
         width = WIDTH // len(row)
         height = 4 if all(panel["type"] == "stat" for panel in row) else 8
         for position, panel in enumerate(row):
-            where = {"x": position * width, "y": y, "w": width, "h": height}
+            x = position * width
+            w = width if position + 1 < len(row) else WIDTH - x
+            where = {"x": x, "y": y, "w": w, "h": height}
             placed.append(panel | {"id": len(placed) + 1, "gridPos": where})
         y += height
     return placed

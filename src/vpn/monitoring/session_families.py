@@ -58,6 +58,10 @@ RULE_MATCHES = Family(
     "Sessions that a rule of the policy decided; the first 50 rules by their name, the others as other.",
     ("rule", "decision"),
 )
+USERS_ACTIVE = Family("vpn_users_active", "gauge", "Users who have live sessions.")
+USER_ACTIVE = Family(
+    "vpn_user_sessions_active", "gauge", "Live sessions of the users shown, and of the others.", ("user",)
+)
 USER_SESSIONS = Family(
     "vpn_user_sessions_total", "counter", "Sessions that have ended, of the users shown and of the others.", ("user",)
 )
@@ -90,6 +94,8 @@ SESSION_FAMILIES = (
     SESSION_FIRST_BYTE,
     TRAFFIC,
     RULE_MATCHES,
+    USERS_ACTIVE,
+    USER_ACTIVE,
     USER_SESSIONS,
     USER_TRAFFIC,
     DESTINATION_SESSIONS,

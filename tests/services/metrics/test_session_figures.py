@@ -8,8 +8,8 @@ from vpn.services.metrics.sheet import Sheet
 from vpn.services.metrics.tally import Tally
 
 
-def session(protocol="socks5", **fields):
-    return Session(1, "main", "192.0.2.1", 1, 100.0, protocol, user="alice", host="example.org", **fields)
+def session(protocol="socks5", user="alice", **fields):
+    return Session(1, "main", "192.0.2.1", 1, 100.0, protocol, user=user, host="example.org", **fields)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def values():
     ]
     tally.hear(News(0, [], [], [Change(each, 10, 20) for each in ended]))
     sheet = Sheet()
-    put_sessions(sheet, tally, [session("http"), session("http")], 7)
+    put_sessions(sheet, tally, [session("http"), session("http"), session(user="bob"), session(user="")], 7)
     metrics = {each.name: each for each in sheet.collect()}
 
     def values(family):
@@ -35,7 +35,7 @@ def values():
 
 def test_sessions(values):
     assert values(table.SESSIONS_STARTED) == {(): 7}
-    assert values(table.SESSIONS_ACTIVE) == {("main", "http"): 2, ("main", "socks5"): 0}
+    assert values(table.SESSIONS_ACTIVE) == {("main", "http"): 2, ("main", "socks5"): 2}
     assert values(table.SESSIONS_ENDED) == {
         ("main", "socks5", "closed", "eof"): 2,
         ("main", "socks5", "rejected_by_acl", "blocked_by_rule"): 1,
@@ -43,6 +43,11 @@ def test_sessions(values):
         ("main", "socks5", "failed", "user_banned"): 1,
     }
     assert values(table.SESSIONS_REJECTED) == {("main", "blocked_by_rule"): 1, ("main", "user_banned"): 1}
+
+
+def test_who_has_live_ones(values):
+    assert values(table.USERS_ACTIVE) == {(): 2}
+    assert values(table.USER_ACTIVE) == {("alice",): 2, ("other",): 1}
 
 
 def test_what_they_moved_and_who_decided(values):

@@ -100,7 +100,7 @@ class MetricsService:
             plane_figures.put_upstreams(sheet, plane.upstreams(), self._steady)
             plane_figures.put_workers(sheet, read_workers(plane), self._steady)
         plane_figures.put_inbounds(sheet, connections, inbounds, sources.data_plane.max_connections)
-        put_sessions(sheet, sources.tally, sources.live, started)
+        put_sessions(sheet, sources.tally, list(sources.live), started)
         daemon_figures.put_process(sheet, self._started, sources.lag.histogram)
         writer = read_writer(sources.writer)
         if writer is not None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 
 from vpn.domain.session import Session
 from vpn.monitoring import session_families as table
 from vpn.monitoring.family import Family
 from vpn.services.metrics.sheet import Sheet
 from vpn.services.metrics.tally import Tally, is_refusal
-from vpn.services.metrics.top import Top
+from vpn.services.metrics.top import OTHER, Top
 
 
-def put_sessions(sheet: Sheet, tally: Tally, live: Iterable[Session], started: int) -> None:
+def put_sessions(sheet: Sheet, tally: Tally, live: Sequence[Session], started: int) -> None:
     """What was counted of sessions, and which are live; `started` is how many there have been."""
     tally.elect()
     sheet.put(table.SESSIONS_STARTED, started)
@@ -21,6 +21,7 @@ def put_sessions(sheet: Sheet, tally: Tally, live: Iterable[Session], started: i
     active.update((each.inbound, each.protocol) for each in live)
     for (inbound, protocol), count in active.items():
         sheet.put(table.SESSIONS_ACTIVE, count, inbound, protocol)
+    _put_users(sheet, tally.users, [each.user for each in live if each.user])
     _put_ended(sheet, tally)
     for family, histograms in (
         (table.SESSION_DURATION, tally.durations),
@@ -37,6 +38,15 @@ def put_sessions(sheet: Sheet, tally: Tally, live: Iterable[Session], started: i
             sheet.put(table.RULE_MATCHES, count, rule, decision)
     _put_top(sheet, tally.users, table.USER_SESSIONS, table.USER_TRAFFIC)
     _put_top(sheet, tally.destinations, table.DESTINATION_SESSIONS, table.DESTINATION_TRAFFIC)
+
+
+def _put_users(sheet: Sheet, top: Top, users: Collection[str]) -> None:
+    """Who has live sessions; `users` has a name for each of these."""
+    active = Counter(users)
+    sheet.put(table.USERS_ACTIVE, len(active))
+    for name, _ in top.counts()[:-1]:
+        sheet.put(table.USER_ACTIVE, active.pop(name, 0), name)
+    sheet.put(table.USER_ACTIVE, active.total(), OTHER)
 
 
 def _put_ended(sheet: Sheet, tally: Tally) -> None:
