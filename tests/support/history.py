@@ -73,6 +73,14 @@ class History:
         """The ports that the clients came from."""
         return sorted(port for (port,) in self.ask(f"SELECT source_port FROM sessions WHERE {where}"))
 
+    def doubled(self) -> bool:
+        """Whether a session is there twice. A client's port may be another one's later."""
+        ((rows, sessions),) = self.ask(
+            "SELECT (SELECT count(*) FROM sessions),"
+            " (SELECT count(*) FROM (SELECT DISTINCT source_port, started FROM sessions) AS different)"
+        )
+        return bool(rows != sessions)
+
 
 def visit(port: int) -> int:
     """One short session: a client that is turned away. Returns where it came from.
