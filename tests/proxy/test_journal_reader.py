@@ -92,6 +92,19 @@ def test_if_nobody_takes_them_they_are_counted_as_lost(house):
     house.reader.write_off()
     assert house.journal.lost == 500 - len(house.heard) > 0
     assert house.reader.unaccounted == 0
+    assert house.lines == [{"worker": 3, "sessions": house.journal.lost}]
+
+
+def test_what_a_worker_had_no_room_for_is_told_once(house, monkeypatch):
+    monkeypatch.setattr("vpn.proxy.journal.MOST_WAITING", 5)
+    for number in range(1, 101):
+        house.end(number)
+    lost = house.journal.lost
+    for _ in range(2):
+        house.reader.hear(Report(0, 0, 0, 0), house.recorder.settle())
+    assert house.lines == [{"worker": 3, "sessions": lost}]
+    assert len(house.heard) + house.recorder.waiting + lost == 100
+    assert house.reader.unaccounted == 0
 
 
 def test_behind_damage_it_goes_on(house):

@@ -43,6 +43,7 @@ class JournalReader:
         self._sink = sink
         self._log = log
         self._heard = 0
+        self._lost = 0
         self.unaccounted = 0
         """Sessions that had begun when their process died, and were not heard of."""
 
@@ -58,6 +59,10 @@ class JournalReader:
             self._log.log(40, event, worker=self._number, bytes=until - journal.read_to)
             journal.read_to = until
         self._heard += len(ended)
+        if (lost := journal.lost) > self._lost:
+            event = "sessions are lost: the daemon has not looked at them for too long"
+            self._log.log(40, event, worker=self._number, sessions=lost - self._lost)
+            self._lost = lost
         self._sink.hear(self._number, report, ended, journal)
 
     def write_off(self) -> None:
@@ -74,6 +79,7 @@ class JournalReader:
             written = journal.written
             self.hear(_NOTHING, written)
         recorder.give_up()
+        self.hear(_NOTHING, journal.written)
         self._count_missing()
 
     def _count_missing(self) -> None:
