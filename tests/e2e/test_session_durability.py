@@ -150,6 +150,19 @@ def test_the_daemon_hangs_for_a_while(data_dir):
         assert not logged(daemon, "sessions are lost")
 
 
+def test_the_daemon_hangs_and_is_killed(data_dir):
+    history = History(data_dir)
+    with start(data_dir) as daemon:
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        sources = [visit(daemon.port) for _ in range(1500)]  # more than the journals hold
+        os.kill(daemon.process.pid, signal.SIGKILL)
+        Books(data_dir).wait_for_workers()
+    with start(data_dir) as daemon:
+        until(lambda: set(sources) <= set(history.ports()))
+        assert not history.doubled()
+        assert not logged(daemon, "an earlier run has lost sessions")
+
+
 def test_what_waits_on_disk_is_damaged_and_the_daemon_killed(data_dir):
     history = History(data_dir)
     with start(data_dir) as daemon:

@@ -1,4 +1,5 @@
 import os
+import resource
 
 import pytest
 from hypothesis import given
@@ -148,6 +149,58 @@ def test_what_waits_when_the_writer_ends_is_lost(journal):
     recorder.record(session(1))
     recorder.give_up()
     assert (journal.lost, recorder.waiting) == (2, 0)
+
+
+@pytest.fixture
+def crowded():
+    """The file of a journal in which no more sessions find room, who writes it, and how many there are."""
+    fd = os.memfd_create("journal")
+    prepare(fd, SMALL)
+    recorder = Recorder(Journal(fd))
+    number = 0
+    while recorder.waiting < 10:
+        number += 1
+        recorder.record(session(number))
+    yield fd, recorder, number
+    os.close(fd)
+
+
+def test_whose_daemon_has_died_leaves_behind_what_waits(crowded):
+    fd, recorder, number = crowded
+    recorder.leave_behind()
+    journal = Journal(fd)
+    journal.check()
+    assert journal.lost == 0
+    ring = journal.read(journal.written)
+    tail = journal.read_tail()
+    assert [each.id for each in ring + tail] == list(range(1, number + 1))
+    assert len(tail) == 10
+    assert journal.written < journal.ends[0] < journal.ends[-1] == journal.read_to
+    assert journal.read_tail() == []
+    journal.read_to = journal.written + (journal.read_to - journal.written) // 10
+    assert [each.id for each in journal.read_tail()] == [each.id for each in tail[1:]]
+
+
+def test_of_a_tail_that_was_cut_off_what_is_whole_is_read(crowded):
+    fd, recorder, _ = crowded
+    recorder.leave_behind()
+    os.ftruncate(fd, os.fstat(fd).st_size - 1)
+    journal = Journal(fd)
+    journal.check()
+    assert len(journal.read_tail()) == 9
+
+
+def test_where_there_is_no_space_for_a_tail_what_waits_is_lost(crowded):
+    fd, recorder, _ = crowded
+    size = os.fstat(fd).st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, limits[1]))  # Python ignores SIGXFSZ
+    try:
+        recorder.leave_behind()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal = Journal(fd)
+    assert (journal.lost, journal.read_tail(), os.fstat(fd).st_size) == (10, [], size)
 
 
 def test_damage_is_told_and_what_was_before_is_kept(journal):

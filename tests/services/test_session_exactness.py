@@ -73,6 +73,18 @@ class World:
         elif fate == "stored":
             self.queue.done()
 
+    def hang(self):
+        """More sessions end than there is room for; the daemon hears of none of them and is killed, the worker ends."""
+        for _ in range(100):
+            self.number += 1
+            self.recorder.record(Session(self.number, "main", "192.0.2.1", 1, 1.0, host="x" * 100))
+        (path,) = self.directory.glob("*.journal")
+        fd = os.open(path, os.O_RDWR)
+        self.recorder._file = fd
+        self.recorder.leave_behind()
+        os.close(fd)
+        raise Killed
+
     def kill_while_spilling(self):
         """What is put on disk is there, and the journal has not been told."""
         append = self.spill.append
@@ -93,6 +105,7 @@ STEPS = st.lists(
         st.tuples(st.just("write"), FATES),
         st.tuples(st.just("kill while spilling"), st.none()),
         st.tuples(st.just("kill"), st.none()),
+        st.tuples(st.just("hang"), st.none()),
     ),
     max_size=40,
 )
@@ -111,6 +124,8 @@ def test_each_session_is_stored_once(steps):
                     world.write(detail)
                 elif step == "kill":
                     raise Killed
+                elif step == "hang":
+                    world.hang()
                 else:
                     world.kill_while_spilling()
             except Killed:

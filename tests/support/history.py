@@ -64,22 +64,14 @@ class History:
             yield
             file.execute("ROLLBACK")
 
-    def has_doubles(self) -> bool:
-        """Whether any session is there twice; ports of clients are used again."""
+    def doubled(self) -> bool:
+        """Whether a session is there twice. A client's port may be another one's later."""
         rows = self.ask("SELECT source_port, started FROM sessions ")
         return len(rows) != len(set(rows))
 
     def ports(self, where: str = "true") -> list[int]:
         """The ports that the clients came from."""
         return sorted(port for (port,) in self.ask(f"SELECT source_port FROM sessions WHERE {where}"))
-
-    def doubled(self) -> bool:
-        """Whether a session is there twice. A client's port may be another one's later."""
-        ((rows, sessions),) = self.ask(
-            "SELECT (SELECT count(*) FROM sessions),"
-            " (SELECT count(*) FROM (SELECT DISTINCT source_port, started FROM sessions) AS different)"
-        )
-        return bool(rows != sessions)
 
 
 def visit(port: int) -> int:

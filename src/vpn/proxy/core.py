@@ -275,7 +275,7 @@ class Core:
                     session.end("closed", reason, now)
                 self._record(session)
         self.recorder.settle()
-        self.recorder.give_up()
+        self.recorder.leave_behind()
 
     def _sweep(self) -> None:
         self.poller.call_later(SWEEP, self._sweep)

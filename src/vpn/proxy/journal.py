@@ -2,6 +2,7 @@
 
     header    what this file is, how far it is written, and how far it has been taken
     ring      records: four bytes of length, and a session as msgpack
+    tail      records that found no room in the ring, of a worker whose daemon has died; else nothing
 
 The worker alone writes the ring and says how far (`WRITTEN`); the daemon says what is safe elsewhere (`TAKEN`),
 and may be overwritten. Both count bytes since the file was made. The file's pages outlive every process: what a
@@ -15,6 +16,7 @@ how many nobody will ever hear of.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import secrets
@@ -64,7 +66,7 @@ class Journal:
     """The file, as one process sees it.
 
     Args:
-        fd: the file; it stays open and the caller's.
+        fd: the file; it stays the caller's, and open for who is to write the tail.
 
     Raises:
         ValueError: it is too short for a journal.
@@ -75,8 +77,11 @@ class Journal:
             raise ValueError("no journal")
         self._memory = mmap.mmap(fd, 0)
         whole = memoryview(self._memory)
+        self.file = fd
         self.cells = whole[:_PAGE].cast("q")
-        self.ring = whole[_PAGE:]
+        end = _PAGE + self.cells[RING] if 0 < self.cells[RING] < len(whole) - _PAGE else len(whole)
+        self.ring = whole[_PAGE:end]
+        self.tail = whole[end:]
         self.read_to = self.cells[TAKEN]
         """How far this process has read."""
         self.ends: list[int] = []
@@ -165,10 +170,34 @@ class Journal:
         self.read_to = position
         return sessions
 
+    def read_tail(self) -> list[Session]:
+        """The sessions in the tail, which continues the ring, from where the last reading ended.
+
+        What is cut off or damaged is left out, with all that follows it.
+        """
+        sessions: list[Session] = []
+        tail = self.tail
+        self.read_to = max(self.read_to, self.written)
+        self.ends = ends = list[int]()
+        start = self.read_to - self.written
+        while start + _LENGTH < len(tail):
+            end = start + _LENGTH + int.from_bytes(tail[start : start + _LENGTH], "little")
+            try:
+                if end > len(tail):
+                    raise ValueError("a record is cut off")
+                sessions.append(_decode(tail[start + _LENGTH : end]))
+            except (ValueError, msgspec.MsgspecError):
+                break
+            self.read_to += end - start
+            ends.append(self.read_to)
+            start = end
+        return sessions
+
     def close(self) -> None:
         """Give the memory back."""
         self.cells.release()
         self.ring.release()
+        self.tail.release()
         self._memory.close()
 
 
@@ -182,6 +211,7 @@ class Recorder:
     __slots__ = (
         "_alarm",
         "_cells",
+        "_file",
         "_hurry",
         "_lost_before",
         "_ring",
@@ -194,6 +224,7 @@ class Recorder:
 
     def __init__(self, journal: Journal, hurry: Callable[[], None] | None = None) -> None:
         self._cells = journal.cells
+        self._file = journal.file
         self._ring = journal.ring
         self._size = len(journal.ring)
         self._written = journal.written
@@ -235,6 +266,17 @@ class Recorder:
         """A session of this identifier has begun."""
         self._cells[LATEST] = number
         self._cells[BEGUN] += 1
+
+    def leave_behind(self) -> None:
+        """The daemon has died, and we end: what waits goes to the tail of the journal, whose file is to be open."""
+        left = b"".join(self._waiting)
+        end = _PAGE + self._size
+        with contextlib.suppress(OSError):  # there is no space
+            if left and os.pwrite(self._file, left, end) == len(left):
+                self._waiting.clear()
+            else:
+                os.ftruncate(self._file, end)
+        self.give_up()
 
     def give_up(self) -> None:
         """Who writes ends: what waits is lost."""

@@ -258,8 +258,8 @@ def main() -> None:
     counters = Counters(memory, number)
     meter = Meter(metered)
     journal = Journal(journaled)
-    for each in (memory, journaled):
-        os.close(each)  # but not `metered`: it stays locked until the last of us is gone (vpn.services.ledger)
+    # Not `metered`: it stays locked until the last of us is gone (vpn.services.ledger). Nor `journaled`: it may grow.
+    os.close(memory)
     Worker(socket.socket(fileno=channel), counters, meter, journal, number).run()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from vpn.domain.session import first_id
+from vpn.domain.session import Session, first_id
 from vpn.proxy.journal import Journal, prepare
 from vpn.services.session_spill import Block, SessionSpill
 
@@ -82,7 +82,7 @@ class Leftovers:
             if journal.lost:
                 self._log.error("an earlier run has lost sessions", sessions=journal.lost)
             journal.read_to = max(journal.taken, self._spill.end(generation))
-            journal.take(journal.read_to)
+            journal.take(min(journal.read_to, journal.written))
             self._move(journal)
         finally:
             journal.close()
@@ -91,13 +91,15 @@ class Leftovers:
 
     def _move(self, journal: Journal) -> None:
         while journal.read_to < journal.written:
-            sessions = journal.read(journal.written)
-            left = Block(journal.generation, journal.ends, sessions)
-            while left.sessions:
-                block, left = left.split(_BLOCK)
-                self._spill.append(block, bounded=False)
-                journal.take(block.end)
-        journal.take(journal.written)
+            self._append(journal.read(journal.written), journal)
+        self._append(journal.read_tail(), journal)
+
+    def _append(self, sessions: list[Session], journal: Journal) -> None:
+        left = Block(journal.generation, journal.ends, sessions)
+        while left.sessions:
+            block, left = left.split(_BLOCK)
+            self._spill.append(block, bounded=False)
+            journal.take(min(block.end, journal.written))
 
     def _put_aside(self, path: Path) -> None:
         kept = path.with_suffix(".damaged")
