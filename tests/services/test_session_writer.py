@@ -244,6 +244,23 @@ async def test_a_store_that_refuses_everything_loses_nothing(house, monkeypatch)
     assert house.writer.state.lost == 0
 
 
+async def test_a_defect_in_the_store_neither_stops_a_start_nor_what_comes_after(house, monkeypatch):
+    async def break_down(self, batches):
+        raise RuntimeError("a defect")
+
+    house.record(5)
+    with monkeypatch.context() as patch, capture_logs() as lines:
+        patch.setattr(Store, "write", break_down)
+        await house.begin()
+        house.end(5)
+        await house.writer.close()
+    assert [line["event"] for line in lines] == [
+        "defect while storing sessions",
+        "sessions are left for the next start",
+    ]
+    assert await house.has_everything()
+
+
 async def test_what_is_lost_is_told_now_and_then_with_how_many(tmp_path, database):
     house = House(tmp_path / "sessions", database, spill_size=0)
     await house.begin()

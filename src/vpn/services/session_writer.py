@@ -34,6 +34,7 @@ from vpn.store.sessions import Batch, SessionStore
 RETRY = 1.0  # seconds after a batch that could not be written
 PROMPT = 1.0  # seconds that what was left behind may hold up a start; the rest is stored while we serve
 PATIENCE = 5.0  # seconds that a store may hold up the end
+_AWAY = "sessions cannot be stored now"
 QUIET = 10.0  # seconds between two lines about the same trouble
 
 
@@ -155,12 +156,9 @@ class SessionWriter:
             self._wake.clear()
             try:
                 await self._round()
-            except Unavailable as error:
-                self._complain("sessions cannot be stored now", error.message)
-                await asyncio.sleep(RETRY)
             except Exception as error:
                 # Whatever it was, sessions go on ending.
-                self._log.error("defect while storing sessions", exc_info=error)
+                self._complain(error)
                 await asyncio.sleep(RETRY)
             self._tell_lost()
 
@@ -193,10 +191,11 @@ class SessionWriter:
                 if self._asking is not None:
                     await asyncio.wait({self._asking})
                 await self.flush()
-        except (TimeoutError, Unavailable) as error:
+        except Exception as error:
+            if not isinstance(error, TimeoutError):
+                self._complain(error)
             left = self._queue.waiting + self._spill.sessions
-            reason = error.message if isinstance(error, Unavailable) else "the database does not answer"
-            self._log.warning("sessions are left for the next start", sessions=left, reason=reason)
+            self._log.warning("sessions are left for the next start", sessions=left, reason=str(error) or "no answer")
         self._tell_lost(at_once=True)
         self._spill.close()
 
@@ -228,8 +227,8 @@ class SessionWriter:
         try:
             while await self._step() and loop.time() < deadline:
                 pass
-        except Unavailable as error:
-            self._complain("sessions cannot be stored now", error.message)
+        except Exception as error:
+            self._complain(error)  # it is tried again when we serve
 
     async def _step(self) -> bool:
         """Write one batch; False: nothing waits."""
@@ -266,7 +265,7 @@ class SessionWriter:
             total_seconds=counted.total_seconds + seconds,
             failing=False,
         )
-        if self._told.pop("sessions cannot be stored now", None) is not None:
+        if self._told.pop(_AWAY, None) is not None:
             self._log.info("sessions are stored again", waiting=self._queue.waiting + self._spill.sessions)
 
     async def _refuse(self, block: Block, error: Exception) -> None:
@@ -300,10 +299,13 @@ class SessionWriter:
             self._told_lost += lost
             self._log.error("sessions are lost", sessions=lost, reason=self._queue.trouble or "see above")
 
-    def _complain(self, event: str, reason: str) -> None:
-        if self._may_tell(event):
-            state = self.state
-            self._log.warning(event, reason=reason, waiting=state.waiting, spilled=state.spilled)
+    def _complain(self, error: Exception) -> None:
+        state = self.state
+        if not isinstance(error, Unavailable):
+            if self._may_tell("defect"):
+                self._log.error("defect while storing sessions", exc_info=error)
+        elif self._may_tell(_AWAY):
+            self._log.warning(_AWAY, reason=error.message, waiting=state.waiting, spilled=state.spilled)
 
     def _may_tell(self, event: str) -> bool:
         """Whether this has not been said a moment ago."""
