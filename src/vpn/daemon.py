@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import os
 import resource
-import signal
 import socket
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -23,20 +20,20 @@ from vpn.api.auth import trusted
 from vpn.api.server import APIServer
 from vpn.data_directory import DataDirectory
 from vpn.domain.address import Endpoint
-from vpn.domain.errors import DomainError, Unavailable
+from vpn.domain.errors import Unavailable
 from vpn.domain.inbound import Inbound
 from vpn.house import WELCOMED, House, build
+from vpn.observation import Observation
 from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.worker_process import Daemon
 from vpn.services.access import links_for
-from vpn.services.access_log import AccessLog
 from vpn.services.authentication import Authentication
-from vpn.services.data_plane import DataPlane, bind_all, check_files, port_trouble
+from vpn.services.data_plane import bind_all, check_files, port_trouble
 from vpn.services.users import Admission
-from vpn.settings.logs import LogSettings
 from vpn.settings.model import Settings
 from vpn.settings.plane import inbounds_of
+from vpn.signals import reload_on_hangup, stop_on_signals
 
 FIRST_USER = "me"
 _FIRST_NOTE = "made at the first start"
@@ -60,7 +57,7 @@ class _Opened(NamedTuple):
     api_socket: socket.socket
     bound: list[Bound]
     standing: privileges.Standing
-    memory: logs.Memory
+    observation: Observation
 
 
 def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], None]) -> None:
@@ -75,8 +72,8 @@ def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], Non
     """
     settings = reread()
     os.umask(0o077)
-    memory = logs.remember(settings)
-    logs.apply(settings.log, memory)
+    observation = Observation(settings)
+    observation.log()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # workers inherit it
     # Ports first: if one is taken, nothing has been written yet. The account next: what is written is its own,
@@ -86,7 +83,7 @@ def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], Non
     standing = privileges.settle(settings.process.user, settings.data_dir)
     check_files(settings.proxy)  # as who will read them
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(reread, settings, announce, _Opened(api_socket, bound, standing, memory)))
+        runner.run(_serve(reread, settings, announce, _Opened(api_socket, bound, standing, observation)))
 
 
 def call_in_process(settings: Settings, method: str, target: str, body: bytes) -> tuple[int, bytes]:
@@ -102,7 +99,7 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
 
     async def answer() -> tuple[int, bytes]:
         with DataDirectory(settings.data_dir, patience=1) as directory:
-            async with build(settings, directory, lambda: settings, logs.remember(settings)) as house:
+            async with build(settings, directory, lambda: settings, Observation(settings)) as house:
                 return await in_process.call(house.app, method, target, body)
 
     return asyncio.run(answer())
@@ -111,12 +108,13 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
 async def _serve(
     reread: Callable[[], Settings], settings: Settings, announce: Callable[[Announcement], None], opened: _Opened
 ) -> None:
-    api_socket, bound, standing, memory = opened
+    api_socket, bound, standing, observation = opened
     log = structlog.get_logger("daemon")
     stop = asyncio.Event()
-    _handle_signals(stop)
+    stop_on_signals(stop)
+    observation.start()
     with api_socket, DataDirectory(settings.data_dir, patience=_COMMAND) as directory:
-        async with build(settings, directory, reread, memory) as house:
+        async with build(settings, directory, reread, observation) as house:
             authentication = Authentication(house.user_store, house.bans)
             meter = await house.ledger.open(settings.proxy.workers, await house.enforcement.find_zones())
             supervisor = Supervisor(
@@ -128,10 +126,7 @@ async def _serve(
                 journals=await house.writer.open(settings.proxy.workers),
             )
             house.watch(supervisor)
-            access_log = AccessLog(time.time)
-            access_log.configure(settings.log.access)
-            house.feed.tell(access_log.hear)
-            house.data_plane.tell(lambda changed: _log_anew(changed.log, memory, access_log))
+            observation.watch(house.feed, house.data_plane)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
             tasks: list[asyncio.Task[None]] = []
@@ -139,7 +134,8 @@ async def _serve(
                 await house.bans.start(supervisor.ban)
                 await _start(supervisor, house)
                 tasks += [asyncio.create_task(loop) for loop in house.loops()]
-                _reload_on_hangup(house.data_plane, access_log)
+                tasks.append(asyncio.create_task(observation.run(house.metrics.figures)))
+                reload_on_hangup(house.data_plane, observation)
                 first = await _welcome(house)
                 for server in servers:
                     server.start()
@@ -158,7 +154,7 @@ async def _serve(
                 authentication.close()
                 await _end(tasks)
                 await house.close()
-                await asyncio.to_thread(access_log.close)
+                await observation.close()
                 directory.api_socket.unlink(missing_ok=True)
             log.info("stopped")
 
@@ -231,43 +227,3 @@ def _listen(listen: Endpoint, setting: str) -> socket.socket:
         return sock
     except (OSError, UnicodeError) as error:
         raise port_trouble(listen, error, setting) from None
-
-
-def _handle_signals(stop: asyncio.Event) -> None:
-    """The first signal stops in good order, the second at once; workers follow when we are gone."""
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, on_signal, number)
-
-
-def _log_anew(settings: LogSettings, memory: logs.Memory, access_log: AccessLog) -> None:
-    logs.apply(settings, memory)
-    access_log.configure(settings.access)
-
-
-def _reload_on_hangup(data_plane: DataPlane, access_log: AccessLog) -> None:
-    """SIGHUP reads the settings again from now on; from a terminal that is closed, it goes on meaning to stop."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    def on_hangup() -> None:
-        access_log.reopen()  # even if the settings cannot be read
-        task = asyncio.create_task(_reload(data_plane))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    if not sys.stdin.isatty():
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)
-
-
-async def _reload(data_plane: DataPlane) -> None:
-    log = structlog.get_logger("daemon")
-    try:
-        await data_plane.reload()
-    except DomainError as error:
-        log.error("the settings were not reloaded", reason=error.message, hint=error.hint)

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
-from vpn import logs
 from vpn.api.app import Services, create_app
 from vpn.api.events_stream import EventStreams
 from vpn.data_directory import DataDirectory
 from vpn.domain.errors import Unavailable
 from vpn.domain.rollups import Kind
 from vpn.monitoring.files import monitoring_files
+from vpn.observation import Observation
 from vpn.proxy.supervisor import Supervisor
 from vpn.services.access import links_for
 from vpn.services.bans import BanService
@@ -116,7 +116,7 @@ class House(NamedTuple):
 
 @asynccontextmanager
 async def build(
-    settings: Settings, directory: DataDirectory, reread: Callable[[], Settings], memory: logs.Memory
+    settings: Settings, directory: DataDirectory, reread: Callable[[], Settings], observation: Observation
 ) -> AsyncIterator[House]:
     """Build the floors from the store up.
 
@@ -135,19 +135,21 @@ async def build(
         clock = partial(datetime.now, UTC)
         usage = UsageStore(database)
         shaping = Shaping(settings.shaping.down, settings.shaping.up)
-        ledger = Ledger(directory.meter, usage, clock)
+        ledger = Ledger(directory.meter, usage, clock, observation.tracer)
         enforcement = Enforcement(user_store, group_store, usage, ledger, shaping, clock)
         snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
         users = UserService(user_store, snapshots, clock)
         bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
         await bans.load()
-        policy = PolicyService(PolicyStore(database), settings.policy, stored_groups(user_store), clock)
+        policy = PolicyService(
+            PolicyStore(database), settings.policy, stored_groups(user_store), clock, observation.tracer
+        )
         data_plane = DataPlane(settings, snapshots, bans, shaping, policy, reread)
         status = StatusService(user_store, data_plane.inbounds)
         streams = EventStreams()
         ask = partial(facts.get, WELCOMED)
         watched = (settings.metrics, settings.health)
-        sessions = _sessions(settings, directory, database)
+        sessions = _sessions(settings, directory, database, observation)
         live, writer, feed = sessions.live, sessions.writer, sessions.feed
         monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
         tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
@@ -171,14 +173,14 @@ async def build(
             sessions=sessions.history,
             statistics=sessions.statistics,
             streams=streams,
-            log_lines=memory.lines,
-            telemetry=memory.events,
+            log_lines=observation.memory.lines,
+            telemetry=observation.memory.events,
             monitoring=monitoring,
             monitoring_files=lambda: monitoring_files(settings.api.listen, directory.token),
             metrics=metrics if settings.metrics.enabled else None,
         )
-        monitoring.observe(feed, writer, memory.events.follow)
-        app = create_app(services, directory.read_token())
+        monitoring.observe(feed, writer, observation.memory.events.follow)
+        app = create_app(services, directory.read_token(), observation.tracer)
         try:
             yield House(
                 app=app,
@@ -219,12 +221,14 @@ class _Sessions(NamedTuple):
     statistics: StatisticsService
 
 
-def _sessions(settings: Settings, directory: DataDirectory, database: Database) -> _Sessions:
+def _sessions(
+    settings: Settings, directory: DataDirectory, database: Database, observation: Observation
+) -> _Sessions:
     live = LiveSessions()
     most: dict[Kind, int] = {"user": settings.statistics.users, "destination": settings.statistics.destinations}
     rollups = Rollups(database, most, time.time)
     store = SessionStore(database, rollups.add)
-    writer = SessionWriter(directory.journals, store, live, settings.sessions, time.time)
+    writer = SessionWriter(directory.journals, store, live, settings.sessions, time.time, observation.tracer)
     feed = SessionFeed(live, writer if settings.sessions.enabled else None)
     feed.tell(log_sessions)
     return _Sessions(

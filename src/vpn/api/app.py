@@ -31,6 +31,7 @@ from vpn.api.routes import status as status_routes
 from vpn.api.routes import system as system_routes
 from vpn.api.routes import usage as usage_routes
 from vpn.api.routes import users as user_routes
+from vpn.api.tracing import Traced
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
@@ -44,6 +45,7 @@ from vpn.services.session_history import SessionHistory
 from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
 from vpn.services.telemetry import Telemetry
+from vpn.services.tracing import Tracer
 from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 
@@ -82,8 +84,8 @@ class Services(NamedTuple):
     statistics: StatisticsService
 
 
-def create_app(services: Services, token: str) -> FastAPI:
-    """Put the application together."""
+def create_app(services: Services, token: str, tracer: Tracer | None = None) -> FastAPI:
+    """Put the application together; a tracer records what is asked."""
     app = FastAPIOffline(
         redoc_url=None,
         title="vpn-manager",
@@ -94,6 +96,8 @@ def create_app(services: Services, token: str) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(_BoundedBody)
+    if tracer is not None:
+        app.add_middleware(Traced, tracer=tracer)
     metrics = services.metrics
     also_open = frozenset({metrics_routes.PATH} if metrics is not None and metrics.public else ())
     app.add_middleware(Guard, token=token, also_open=also_open)  # the one added last is asked first

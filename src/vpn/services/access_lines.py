@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from vpn.domain.session import Session, show_id
 Line = Callable[[Session], bytes]
 
 _encode = msgspec.json.Encoder().encode
+_PLAIN = re.compile(r"[!#-<>-~]+")  # what is printable, without quote and equals sign
 _REFUSALS = {"authentication_failed": 407, "rejected_by_acl": 403}
 
 
@@ -76,9 +78,7 @@ FORMATS: Mapping[str, Line] = {"json": json_line, "logfmt": logfmt_line, "combin
 
 def _logfmt(value: Any) -> str:
     text = str(value)
-    if text.isascii() and text.isprintable() and not set(text) & set(' "='):
-        return text
-    return json.dumps(text)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def _quoted(text: str) -> str:

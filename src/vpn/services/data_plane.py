@@ -39,6 +39,7 @@ _FIXED_SECTIONS = (
     "metrics",
     "process",
     "telemetry",
+    "otel",
 )
 _FIXED_FIELDS = ("workers",)
 

@@ -22,6 +22,7 @@ import structlog
 from vpn.domain.errors import Unavailable
 from vpn.domain.quota import period_start
 from vpn.proxy.meter import DOWN, OPENED, RESERVED, SLOTS, UP, Meter, prepare
+from vpn.services.tracing import NoTracer, Tracer
 from vpn.store.usage import Counted, UsageStore
 
 QUIET = 10.0  # seconds between two lines about the same trouble
@@ -39,7 +40,10 @@ class Ledger:
         clock: the present moment, with a time zone.
     """
 
-    def __init__(self, path: Path, usage: UsageStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, path: Path, usage: UsageStore, clock: Callable[[], datetime], tracer: Tracer | None = None
+    ) -> None:
+        self._tracer = tracer or NoTracer()
         self._path = path
         self._usage = usage
         self._clock = clock
@@ -163,7 +167,8 @@ class Ledger:
             try:
                 counted = [self._counted(number, zones) for number in numbers if number in self._slots]
                 if counted:
-                    await self._usage.book(self.meter.generation, counted)
+                    with self._tracer.span("usage.book", {"vpn.users": len(counted)}):
+                        await self._usage.book(self.meter.generation, counted)
             except BaseException:
                 self._unbooked |= numbers
                 raise

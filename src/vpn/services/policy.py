@@ -11,7 +11,7 @@ import contextlib
 import difflib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 import structlog
@@ -24,8 +24,12 @@ from vpn.domain.policy_text import policy_text
 from vpn.proxy.control import Rules
 from vpn.services.policy_source import Signature, compile_document, compile_file, compile_policy, signature
 from vpn.services.policy_trial import Attempt, GroupsOf, Trial, try_policy
+from vpn.services.tracing import NoTracer, Tracer
 from vpn.settings.policy import PolicySettings
 from vpn.store.policies import Outline, PolicyStore, Version, changed_meanwhile, digest_of
+
+_Given = ParamSpec("_Given")
+_Compiled = TypeVar("_Compiled")
 
 LOOK = 0.05  # seconds between two looks at the files; one that stays the same for as long is complete
 AUTHOR_LIMIT = 64
@@ -65,8 +69,14 @@ class PolicyService:
     """
 
     def __init__(
-        self, store: PolicyStore, settings: PolicySettings, groups_of_user: GroupsOf, clock: Callable[[], datetime]
+        self,
+        store: PolicyStore,
+        settings: PolicySettings,
+        groups_of_user: GroupsOf,
+        clock: Callable[[], datetime],
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or NoTracer()
         self._store = store
         self._settings = settings
         self._groups_of_user = groups_of_user
@@ -112,7 +122,7 @@ class PolicyService:
         Raises:
             Invalid: something in it is wrong.
         """
-        return (await asyncio.to_thread(compile_document, values, self._settings.geoip)).policy
+        return (await self._compile(compile_document, values, self._settings.geoip)).policy
 
     async def apply(
         self, values: Mapping[str, Any], *, author: str, comment: str = "", expected: int | None = None
@@ -148,7 +158,7 @@ class PolicyService:
             if expected is not None and expected != before.number:
                 raise changed_meanwhile(expected)
             values = change(dump_policy(before.policy))
-            compiled = await asyncio.to_thread(compile_document, values, self._settings.geoip)
+            compiled = await self._compile(compile_document, values, self._settings.geoip)
             if before.number and digest_of(compiled.policy) == before.digest:
                 return before
             return await self._add(current, compiled.policy, compiled.rules, author, comment)
@@ -166,7 +176,7 @@ class PolicyService:
         async with self._order:
             current = await self._changeable()
             policy = (await self._store.get(number)).policy
-            compiled = await asyncio.to_thread(compile_policy, policy, self._settings.geoip)
+            compiled = await self._compile(compile_policy, policy, self._settings.geoip)
             return await self._add(current, policy, compiled.rules, author, comment or f"back to version {number}")
 
     async def history(self, *, page: int, page_size: int) -> tuple[list[Outline], int]:
@@ -213,10 +223,10 @@ class PolicyService:
         seen = signature(settings)
         if settings.mode == "file":
             assert settings.file is not None
-            version, rules = await asyncio.to_thread(compile_file, settings.file, settings.geoip)
+            version, rules = await self._compile(compile_file, settings.file, settings.geoip)
         else:
             version = await self._store.newest()
-            rules = (await asyncio.to_thread(compile_policy, version.policy, settings.geoip)).rules
+            rules = (await self._compile(compile_policy, version.policy, settings.geoip)).rules
         file = str(settings.file) if settings.mode == "file" else ""
         return Loaded(settings, seen, Standing(mode=settings.mode, file=file, version=version), rules)
 
@@ -255,6 +265,13 @@ class PolicyService:
             self._loaded = self._loaded._replace(seen=seen, standing=standing)
         else:
             log.info("the policy was read again", rules=sum(1 for _ in loaded.standing.version.policy.rules()))
+
+    async def _compile(
+        self, compile: Callable[_Given, _Compiled], *given: _Given.args, **named: _Given.kwargs
+    ) -> _Compiled:
+        """In a thread: large policies take seconds."""
+        with self._tracer.span("policy.compile"):
+            return await asyncio.to_thread(compile, *given, **named)
 
     async def _current(self) -> Loaded:
         if self._loaded is None:

@@ -28,6 +28,7 @@ from vpn.services.live_sessions import LiveSessions
 from vpn.services.session_files import Leftovers, begin_journal
 from vpn.services.session_queue import SessionQueue
 from vpn.services.session_spill import Block, SessionSpill
+from vpn.services.tracing import NoTracer, Tracer
 from vpn.settings.sessions import SessionSettings
 from vpn.store.sessions import Batch, SessionStore
 
@@ -79,7 +80,9 @@ class SessionWriter:
         live: LiveSessions,
         settings: SessionSettings,
         clock: Callable[[], float],
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or NoTracer()
         self._directory = directory
         self._store = store
         self._live = live
@@ -248,7 +251,8 @@ class SessionWriter:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            await self._ask(self._store.write([Batch(each.journal, each.end, each.sessions) for each in blocks]))
+            with self._tracer.span("sessions.write", {"vpn.sessions": sum(len(each.sessions) for each in blocks)}):
+                await self._ask(self._store.write([Batch(each.journal, each.end, each.sessions) for each in blocks]))
         except Exception as error:
             self._count(failing=True)
             if isinstance(error, Unavailable) and error.code != "database_failed":

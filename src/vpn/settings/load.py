@@ -111,7 +111,11 @@ def _explain(error: ValidationError, document: Document | None, origins: Mapping
 
 def _is_secret(key: Key, value: Any) -> bool:
     """Whether a value may hold a password, and is not repeated: URLs do, and groups of settings may."""
-    if key[0] == "database" or key[-1] == "password" or isinstance(value, (dict, list, BaseModel)):
+    if (
+        key[0] == "database"
+        or key[-1] in ("password", "headers", "endpoint")
+        or isinstance(value, (dict, list, BaseModel))
+    ):
         return True
     # Where an upstream is described, a URL may have been written, with the password in it.
     return key[:2] == ("proxy", "upstreams") and key[-1] not in ("protocol", "resolve", "via")

@@ -9,6 +9,7 @@ from vpn.settings.bans import BansSettings
 from vpn.settings.health import HealthSettings
 from vpn.settings.logs import LogSettings
 from vpn.settings.metrics import MetricsSettings
+from vpn.settings.otel import OtelSettings
 from vpn.settings.policy import PolicySettings
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.sessions import SessionSettings
@@ -63,3 +64,4 @@ class Settings(Section):
     process: ProcessSettings = ProcessSettings()
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    otel: OtelSettings = OtelSettings()

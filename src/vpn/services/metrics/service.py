@@ -13,6 +13,7 @@ from vpn.monitoring.daemon_families import SCRAPE_TIME, SCRAPES
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
+from vpn.services.figures import Figure, figures_of
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.metrics import daemon_figures, plane_figures
 from vpn.services.metrics.facts import FactFinder, Facts
@@ -84,6 +85,10 @@ class MetricsService:
             self._scrapes += 1
             self._scrape_time += time.perf_counter() - began
         return exposition
+
+    async def figures(self) -> list[Figure]:
+        """The same, for who does not speak Prometheus."""
+        return figures_of(self.sheet(await self._sources.facts.find()).collect())
 
     def sheet(self, facts: Facts) -> Sheet:
         """All figures as they are now; nothing happens in between."""

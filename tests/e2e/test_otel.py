@@ -1,0 +1,98 @@
+"""Traces and metrics of a real daemon, as a collector receives them."""
+
+import json
+import urllib.request
+
+from tests.support.collector import attributes, running_collector
+from tests.support.curl import curl
+from tests.support.daemon import running_daemon
+from tests.support.waiting import until
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+def settings(collector, **more):
+    return {
+        "VPN_OTEL__ENDPOINT": collector.url,
+        "VPN_OTEL__HEADERS": "authorization=Bearer collector-secret",
+        "VPN_OTEL__SAMPLE_RATIO": "1",
+        "VPN_OTEL__INTERVAL": "0.2",
+    } | more
+
+
+def fetch(daemon, web):
+    done = curl("-x", f"socks5h://alice:s3cret@127.0.0.1:{daemon.port}", f"http://127.0.0.1:{web}/")
+    assert done.code == 0, done
+
+
+def call(daemon, path, method="GET", body=None, **headers):
+    token = (daemon.data_dir / "api-token").read_text().strip()
+    request = urllib.request.Request(
+        f"{daemon.api}{path}", method=method, data=body, headers={"Authorization": f"Bearer {token}"} | headers
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_requests_policies_batches_and_sessions(data_dir, web):
+    with running_collector() as collector, running_daemon(data_dir, **settings(collector)) as daemon:
+        daemon.add_user("alice")
+        fetch(daemon, web)
+        call(daemon, "/api/users/alice", traceparent=f"00-{TRACE}-{PARENT}-01")
+        policy = json.dumps({"document": {"default": "allow"}, "author": "me"}).encode()
+        call(daemon, "/api/policy", "PUT", policy, **{"Content-Type": "application/json"})
+        until(lambda: collector.spans("session socks5") and collector.spans("sessions.write"))
+        until(lambda: collector.spans("GET /api/users/{name}") and collector.spans("PUT /api/policy"))
+        until(lambda: collector.metrics() and collector.metrics()["vpn_sessions"].sum.data_points[0].as_int)
+        daemon.stop()
+        assert "telemetry cannot be sent" not in daemon.err
+        assert "collector-secret" not in daemon.err + daemon.out
+
+    (served,) = collector.spans("GET /api/users/{name}")
+    assert (served.trace_id.hex(), served.parent_span_id.hex()) == (TRACE, PARENT)
+    assert attributes(served)["http.response.status_code"] == 200
+    assert attributes(served)["http.route"] == "/api/users/{name}"
+
+    (put,) = collector.spans("PUT /api/policy")
+    assert put.span_id in [span.parent_span_id for span in collector.spans("policy.compile")]
+
+    (session,) = collector.spans("session socks5")
+    said = attributes(session)
+    assert (said["user.name"], said["server.port"], said["vpn.status"]) == ("alice", web, "closed")
+    assert session.end_time_unix_nano > session.start_time_unix_nano
+    assert collector.metrics()["vpn_sessions"].sum.is_monotonic
+    assert all(headers["authorization"] == "Bearer collector-secret" for headers in collector.headers)
+    resource = collector.requests[0]
+    kind = "resource_spans" if hasattr(resource, "resource_spans") else "resource_metrics"
+    assert attributes(getattr(resource, kind)[0].resource)["service.name"] == "vpn-manager"
+
+
+def test_a_collector_that_is_down_is_said_once_and_hurts_nobody(data_dir, web):
+    with running_collector() as collector:
+        collector.status = 401
+        with running_daemon(data_dir, **settings(collector)) as daemon:
+            daemon.add_user("alice")
+            for _ in range(3):
+                fetch(daemon, web)
+            daemon.wait_for('"traces".*telemetry cannot be sent', "err")
+            daemon.wait_for('"metrics".*telemetry cannot be sent', "err")
+            seen = len(collector.headers)
+            until(lambda: len(collector.headers) > seen + 3)
+            assert daemon.err.count("telemetry cannot be sent") == 2
+            assert "401" in daemon.err or "Unauthorized" in daemon.err
+            collector.status = 200
+            daemon.wait_for('"metrics".*telemetry is sent again', "err")
+            fetch(daemon, web)
+            until(lambda: collector.spans("session socks5"))
+            assert "collector-secret" not in daemon.err
+
+
+def test_a_collector_that_hangs_delays_the_end_no_longer_than_is_allowed(data_dir, web):
+    with running_collector() as collector:
+        collector.answer.clear()
+        with running_daemon(data_dir, **settings(collector)) as daemon:
+            daemon.add_user("alice")
+            fetch(daemon, web)
+            assert daemon.stop() == 0
+            assert "stopped" in daemon.err
+            assert "Traceback" not in daemon.err
