@@ -266,7 +266,7 @@ class WorkerProcess:
         )
         self._channel = channel
         loop.add_reader(ours, channel.on_readable)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("VPN_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("VPN_", "OTEL_"))}
         # -P: never import from the directory the daemon was started in.
         memory, metered = self._surroundings.memory, self._surroundings.metered
         journal = self._surroundings.journals[self._number]
