@@ -180,7 +180,7 @@ def _default(field: FieldInfo) -> str:
         return "needed"
     if field.default is PydanticUndefined:  # it depends on the machine
         return "see there"
-    return f"`{field.default}`" if field.default not in ("", None, [], {}) else "empty"
+    return f"`{field.default}`" if str(field.default) not in ("", "None", "[]", "{}") else "empty"
 
 
 def main() -> None:
