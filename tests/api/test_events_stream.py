@@ -101,6 +101,25 @@ async def test_silence_is_broken_so_that_both_sides_notice(source, monkeypatch):
         await asyncio.to_thread(look)
 
 
+async def test_a_client_that_stopped_to_read_is_not_waited_for(caplog):
+    source = Source()
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = APIServer(source, sock)
+    server.start()
+    with socket.create_connection(sock.getsockname()) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.to_thread(until, lambda: source.puts)
+        (connection,) = server._server.server_state.connections
+        while not connection.flow.write_paused:
+            source.puts[0]({"text": "x" * 100_000})
+            await asyncio.sleep(0)
+        source.streams.close()
+        async with asyncio.timeout(10):
+            await server.stop()
+    assert len(source.streams) == 0
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_who_is_too_slow_is_told_what_he_missed():
     streams = EventStreams()
     source = Source()

@@ -41,6 +41,11 @@ class _Protocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
 
+    def give_up(self) -> None:
+        """Close the connection if the client does not read what it was sent."""
+        if self.flow.write_paused:
+            self.transport.abort()
+
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP."""
         del msg
@@ -93,7 +98,11 @@ class APIServer:
         self._task = asyncio.create_task(self._server.serve(sockets=[self._sock]))
 
     async def stop(self) -> None:
-        """Let requests under way end, and close."""
+        """Let requests under way end, and close. Who has stopped to read his answer is not waited for."""
         self._server.should_exit = True
         if self._task is not None:
+            await asyncio.wait([self._task], timeout=GRACE / 2)
+            for connection in list(self._server.server_state.connections):
+                if isinstance(connection, _Protocol):
+                    connection.give_up()
             await self._task
