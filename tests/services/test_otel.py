@@ -134,8 +134,12 @@ async def test_figures_are_sent(make, collector):
         Figure("active", "gauge", "", "", [({}, 7)]),
         Figure("duration", "histogram", "s", "", [({}, Distribution([1, 10], [2, 1, 0], 8.5))]),
     ]
+
+    async def source():
+        return figures
+
     otel = make(interval=0.01, traces=False)
-    task = asyncio.create_task(otel.run(lambda: figures))
+    task = asyncio.create_task(otel.run(source))
     await asyncio.to_thread(until, collector.metrics)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
