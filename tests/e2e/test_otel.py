@@ -36,7 +36,7 @@ def call(daemon, path, method="GET", body=None, **headers):
 
 def started(collector):
     metric = collector.metrics().get("vpn_sessions_started")
-    return sum(point.as_double for point in metric.sum.data_points) if metric is not None else 0
+    return sum(point.as_int or point.as_double for point in metric.sum.data_points) if metric is not None else 0
 
 
 def test_requests_policies_batches_and_sessions(data_dir, web):

@@ -49,6 +49,7 @@ def figures_of(metrics: Iterable[Metric]) -> list[Figure]:
             _spread(metric) if metric.type == "histogram" else _plain(metric),
         )
         for metric in metrics
+        if metric.samples
     ]
 
 

@@ -17,6 +17,7 @@ Area = Literal[
     "audit",
     "bans",
     "daemon",
+    "database",
     "ledger",
     "libraries",
     "metrics",
