@@ -126,7 +126,7 @@ async def _serve(
                 journals=await house.writer.open(settings.proxy.workers),
             )
             house.watch(supervisor)
-            observation.watch(house.feed, house.data_plane)
+            observation.watch(house.feed, house.data_plane, supervisor)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
             tasks: list[asyncio.Task[None]] = []

@@ -221,9 +221,7 @@ class _Sessions(NamedTuple):
     statistics: StatisticsService
 
 
-def _sessions(
-    settings: Settings, directory: DataDirectory, database: Database, observation: Observation
-) -> _Sessions:
+def _sessions(settings: Settings, directory: DataDirectory, database: Database, observation: Observation) -> _Sessions:
     live = LiveSessions()
     most: dict[Kind, int] = {"user": settings.statistics.users, "destination": settings.statistics.destinations}
     rollups = Rollups(database, most, time.time)

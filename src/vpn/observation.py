@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from vpn import logs
+from vpn.proxy.supervisor import Supervisor
 from vpn.services.access_log import AccessLog
 from vpn.services.data_plane import DataPlane
 from vpn.services.figures import FigureSource
@@ -46,11 +47,12 @@ class Observation:
         self._otel = Otel(self._settings.otel)
         self._access_log.configure(self._settings.log.access)
 
-    def watch(self, feed: SessionFeed, data_plane: DataPlane) -> None:
+    def watch(self, feed: SessionFeed, data_plane: DataPlane, supervisor: Supervisor) -> None:
         """Hear of sessions, and of other settings."""
         feed.tell(self._access_log.hear)
         if self._otel is not None:
             feed.tell(self._otel.hear)
+            supervisor.trace(self._otel.sample_ratio)
         data_plane.tell(self._follow)
 
     def reopen(self) -> None:

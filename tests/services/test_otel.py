@@ -108,7 +108,7 @@ async def test_as_many_sessions_are_traced_as_are_to_be(make, collector, monkeyp
     monkeypatch.setattr("vpn.services.otel_traces.MOST_SESSIONS", 50)
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     otel = make()
-    otel.hear(news(*(session(id=number) for number in range(1, 1000))))
+    otel.hear(news(*(session(id=number, phases=[]) for number in range(1, 1000)), session()))
     monkeypatch.undo()
     await otel.close()
     assert len(collector.spans()) == 50
@@ -160,7 +160,7 @@ async def test_figures_are_sent(make, collector):
 async def test_headers_come_from_a_file_too(make, collector, tmp_path):
     (tmp_path / "headers").write_text("X-Scope=me\nauthorization=Bearer a=b\n")
     otel = make(headers="x-one=1", headers_file=tmp_path / "headers")
-    otel.hear(news(session()))
+    otel.hear(news(session(phases=[])))
     await otel.close()
     sent = collector.headers[0]
     assert (sent["x-one"], sent["x-scope"], sent["authorization"]) == ("1", "me", "Bearer a=b")

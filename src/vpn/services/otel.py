@@ -51,6 +51,11 @@ class Otel:
             self._metrics = MetricSender(settings, headers)
         structlog.get_logger("otel").info("telemetry is sent", endpoint=settings.endpoint)
 
+    @property
+    def sample_ratio(self) -> float:
+        """The share of the sessions that workers are to trace."""
+        return self._settings.sample_ratio if self._traces is not None else 0.0
+
     def hear(self, news: News) -> None:
         """Send spans of those that ended and are traced."""
         if self._traces is not None:

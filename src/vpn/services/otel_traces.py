@@ -19,7 +19,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from vpn import __version__
-from vpn.domain.sampling import is_sampled
 from vpn.services.live_sessions import News
 from vpn.services.otel_outcome import Outcome
 from vpn.services.otel_sessions import record
@@ -41,7 +40,6 @@ class TraceSender:
     """Gathers spans and sends them, in a thread of the SDK's."""
 
     def __init__(self, settings: OtelSettings, headers: dict[str, str]) -> None:
-        self._ratio = settings.sample_ratio
         endpoint = f"{settings.endpoint}/v1/traces"
         self._exporter = OTLPSpanExporter(
             endpoint,
@@ -68,7 +66,7 @@ class TraceSender:
     def hear(self, news: News) -> None:
         """Record the sessions that ended and are of the share that is traced."""
         for session, _, _ in news.ended:
-            if session.id and is_sampled(session.id, self._ratio):
+            if session.phases is not None:  # the workers choose the share
                 if not self._may_record():
                     event = "more sessions than can be traced: lower otel.sample_ratio"
                     structlog.get_logger("otel").warning(event, most=MOST_SESSIONS)
