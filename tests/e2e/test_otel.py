@@ -64,6 +64,8 @@ def test_requests_policies_batches_and_sessions(data_dir, web):
     (session,) = collector.spans("session socks5")
     said = attributes(session)
     assert (said["user.name"], said["server.port"], said["vpn.status"]) == ("alice", web, "closed")
+    steps = {span.name for span in collector.spans() if span.parent_span_id == session.span_id}
+    assert {"handshake", "auth", "connect", "relay"} <= steps
     assert session.end_time_unix_nano > session.start_time_unix_nano
     assert collector.metrics()["vpn_sessions_started"].sum.is_monotonic
     assert len(collector.metrics()) > 20

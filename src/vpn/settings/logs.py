@@ -27,6 +27,7 @@ Area = Literal[
     "proxy",
     "quota",
     "sessions",
+    "statistics",
 ]
 """The parts of the daemon that log; each line says from which it is."""
 
