@@ -1,13 +1,14 @@
 """How fast sessions are stored and found: ``python -m bench.sessions [sqlite|postgresql] [rows]``.
 
 A million sessions are stored as the daemon does it. Then a hundred thousand more are, in batches of 5,000, as fast as
-they are taken, while the turns of the event loop are timed; and each search is done a hundred times, with other values
-each time.
+they are taken, while the API is asked for its state and for the newest sessions; and each search is done a hundred
+times, with other values each time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sys
 import tempfile
@@ -16,15 +17,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.postgres import running_postgres
+from vpn.api import in_process
+from vpn.daemon import House, _build
+from vpn.data_directory import DataDirectory
 from vpn.domain.session import Session, SessionIds
 from vpn.domain.session_query import SessionRequest, parse_query
-from vpn.store.database import Database, sqlite_url
+from vpn.settings.model import DatabaseSettings, Settings
 from vpn.store.sessions import Batch, SessionStore
 
 ROWS = 1_000_000
 BATCH = 5000
 MORE = 100_000
 TIMES = 100
+TARGETS = ("/api/status", "/api/sessions/history", "/api/users")
 START = 1_790_000_000.0
 RATE = 2.0  # sessions in a second of the history: a million are six days
 
@@ -116,75 +121,86 @@ SEARCHES: dict[str, Callable[[], SessionRequest]] = {
 }
 
 
-async def measure(url: str, rows: int) -> None:
-    """Everything, on one database."""
-    database = Database(url)
-    await database.migrate()
-    store = SessionStore(database)
-    source = Source()
-    number = 0
+class Bench:
+    """The floors of a daemon from the store up to the API, with nobody to serve."""
 
-    async def write(batch: list[Session]) -> None:
-        nonlocal number
-        number += 1
-        await store.write([Batch(number, 8, batch)])
+    def __init__(self, house: House) -> None:
+        self._app = house.app
+        self._store: SessionStore = house.writer._store
+        self._source = Source()
+        self._number = 0
 
-    for done in range(0, rows, BATCH):
-        await write(source.batch(BATCH))
-        if done % 100_000 == 0:
-            print(f"  {done:,} sessions …", file=sys.stderr, flush=True)
-            while await store.tend(busy=False):
-                pass
-    began = time.perf_counter()
-    again = SessionStore(database)
-    await again.close_active("daemon_died", source.moment)
-    print(f"ready with {rows:,} sessions after {time.perf_counter() - began:.3f} s")
-    await _measure_writing(store, source, write)
-    while await store.tend(busy=False):
-        pass
-    for name, make in SEARCHES.items():
-        times = []
-        for _ in range(TIMES):
-            query = parse_query(make(), source.moment)
-            began = time.perf_counter()
-            await store.page(query)
-            times.append(time.perf_counter() - began)
-        times.sort()
-        print(f"{name:30} p50 {times[TIMES // 2] * 1000:7.1f} ms   p99 {times[-2] * 1000:7.1f} ms", flush=True)
-    await database.close()
+    async def run(self, rows: int) -> None:
+        """Everything."""
+        for done in range(0, rows, BATCH):
+            await self._write(self._source.batch(BATCH))
+            if done % 100_000 == 0:
+                print(f"  {done:,} sessions …", file=sys.stderr, flush=True)
+                await self._tend()
+        await self._measure_writing()
+        await self._tend()
+        for name, make in SEARCHES.items():
+            times = []
+            for _ in range(TIMES):
+                query = parse_query(make(), self._source.moment)
+                began = time.perf_counter()
+                await self._store.page(query)
+                times.append(time.perf_counter() - began)
+            times.sort()
+            print(f"{name:30} p50 {times[TIMES // 2] * 1000:7.1f} ms   p99 {times[-2] * 1000:7.1f} ms", flush=True)
 
+    async def _write(self, batch: list[Session]) -> None:
+        self._number += 1
+        await self._store.write([Batch(self._number, 8, batch)])
 
-async def _measure_writing(
-    store: SessionStore, source: Source, write: Callable[[list[Session]], asyncio.Future[None]]
-) -> None:
-    """Rows in a second, what a row costs this process, and how late the loop is, whose turn the API needs."""
-    batches = [source.batch(BATCH) for _ in range(MORE // BATCH)]
-    late: list[float] = []
-    stop = asyncio.Event()
+    async def _tend(self) -> None:
+        while await self._store.tend(busy=False):
+            pass
 
-    async def watch() -> None:
+    async def _measure_writing(self) -> None:
+        """Sessions stored in a second, what one costs this process, and how long the API takes meanwhile."""
+        batches = [self._source.batch(BATCH) for _ in range(MORE // BATCH)]
+        stop = asyncio.Event()
+        answers: list[float] = []
+        tasks = [asyncio.create_task(self._ask(target, answers, stop)) for target in TARGETS]
+        tasks.append(asyncio.create_task(self._tend_busily(stop)))
+        began, used = time.perf_counter(), time.process_time()
+        for batch in batches:
+            await self._write(batch)
+        seconds, used = time.perf_counter() - began, time.process_time() - used
+        stop.set()
+        await asyncio.gather(*tasks)
+        answers.sort()
+        print(
+            f"stored {MORE / seconds:,.0f}/s, at {used / MORE * 1e6:.1f} µs of this process each, API included; "
+            f"it answered {len(answers)} times, in p50 {answers[len(answers) // 2] * 1000:.1f} ms, "
+            f"p99 {answers[len(answers) * 99 // 100] * 1000:.1f} ms"
+        )
+
+    async def _ask(self, target: str, answers: list[float], stop: asyncio.Event) -> None:
         while not stop.is_set():
             began = time.perf_counter()
-            await asyncio.sleep(0.002)
-            late.append(time.perf_counter() - began - 0.002)
+            status, _ = await in_process.call(self._app, "GET", target, b"")
+            assert status == 200, status
+            answers.append(time.perf_counter() - began)
+            await asyncio.sleep(0.02)
 
-    async def tend() -> None:
+    async def _tend_busily(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await store.tend(busy=True)
+            await self._store.tend(busy=True)
             await asyncio.sleep(0.1)
 
-    tasks = [asyncio.create_task(watch()), asyncio.create_task(tend())]
-    began, used = time.perf_counter(), time.process_time()
-    for batch in batches:
-        await write(batch)
-    seconds, used = time.perf_counter() - began, time.process_time() - used
-    stop.set()
-    await asyncio.gather(*tasks)
-    late.sort()
-    print(
-        f"stored {MORE / seconds:,.0f} sessions/s, {used / MORE * 1e6:.1f} µs of the daemon each; "
-        f"the loop's turns came late by {late[len(late) * 99 // 100] * 1000:.1f} ms (p99)"
-    )
+
+async def measure(url: str, rows: int, path: Path) -> None:
+    """Everything, on one database; then how long a start takes."""
+    settings = Settings(data_dir=path, database=DatabaseSettings(url=url))
+    with DataDirectory(path, patience=1) as directory:
+        async with _build(settings, directory, lambda: settings) as house:
+            await Bench(house).run(rows)
+        began = time.perf_counter()
+        async with _build(settings, directory, lambda: settings) as house:
+            await house.writer.open(0)
+            print(f"ready with {rows + MORE:,} sessions after {time.perf_counter() - began:.2f} s")
 
 
 def main() -> None:
@@ -193,12 +209,10 @@ def main() -> None:
     rows = int(sys.argv[2]) if len(sys.argv) > 2 else ROWS
     for kind in wanted:
         print(f"== {kind}")
-        if kind == "sqlite":
-            with tempfile.TemporaryDirectory() as directory:
-                asyncio.run(measure(str(sqlite_url(Path(directory) / "vpn.db")), rows))
-        else:
-            with running_postgres() as server:
-                asyncio.run(measure(server.new_database(), rows))
+        with contextlib.ExitStack() as stack:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "data"
+            url = "" if kind == "sqlite" else stack.enter_context(running_postgres()).new_database()
+            asyncio.run(measure(url, rows, path))
 
 
 if __name__ == "__main__":

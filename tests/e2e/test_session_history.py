@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
-from tests.support.clients import tunnel
 from tests.support.daemon import running_daemon
+from tests.support.metered import Site
 from tests.support.plane import read_all, read_exactly
 from tests.support.postgres import running_postgres
-from tests.support.servers import hold, tcp_server
+from tests.support.servers import tcp_server
 from tests.support.waiting import until
 
 
@@ -28,11 +28,13 @@ def listed(daemon, *options):
 def test_sessions_are_told_of_while_they_last_and_afterwards(tmp_path, url):
     def greet(connection):
         connection.sendall(b"hello")
-        hold(connection)
+        read_all(connection)
 
-    settings = {"VPN_DATABASE__URL": url, "VPN_PROXY__AUTH": "none"}
+    settings = {"VPN_DATABASE__URL": url}
     with running_daemon(tmp_path / "data", **settings) as daemon, tcp_server(greet) as port:
-        with tunnel(daemon.port, port) as client:
+        site = Site(daemon)
+        site.add("alice")
+        with site.tunnel("alice", port) as client:
             assert read_exactly(client, 5) == b"hello"
             until(lambda: [each["bytes_received"] for each in listed(daemon, "--status", "active")] == [5])
             (live,) = listed(daemon)
@@ -40,8 +42,8 @@ def test_sessions_are_told_of_while_they_last_and_afterwards(tmp_path, url):
         until(lambda: [each["status"] for each in listed(daemon)] == ["closed"])
         shown = json.loads(daemon.vpn("sessions", "show", live["id"], "--format", "json").out)
         assert (shown["bytes_sent"], shown["bytes_received"], shown["dest_port"]) == (1, 5, port)
-        assert shown["connect_ms"] > 0
-        with tunnel(daemon.port, port) as client:
+        assert shown["user"] == "alice"
+        with site.tunnel("alice", port) as client:
             read_exactly(client, 5)
             until(lambda: listed(daemon, "--status", "active"))
             daemon.stop(signal.SIGKILL)

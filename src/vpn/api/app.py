@@ -124,6 +124,7 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
         monitoring_routes.router(services.monitoring_files),
         *((metrics_routes.router(metrics),) if metrics is not None else ()),
         statistics_routes.router(services.statistics),
+        session_routes.one_router(services.sessions),
     ):
         app.include_router(router, dependencies=guarded)
     return app

@@ -24,7 +24,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def router(sessions: SessionHistory) -> APIRouter:
-    """Sessions, live and past: list, export, show."""
+    """Sessions, live and past: list, export."""
     router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
     @router.get("/history", responses=responses(503))
@@ -57,6 +57,13 @@ def router(sessions: SessionHistory) -> APIRouter:
             media_type=kind,
             headers={"Content-Disposition": f'attachment; filename="sessions.{format}"'},
         )
+
+    return router
+
+
+def one_router(sessions: SessionHistory) -> APIRouter:
+    """One session. It comes after all other paths below ``/api/sessions``, which would be taken for identifiers."""
+    router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
     @router.get("/{id}", responses=responses(404, 503))
     async def show_session(
