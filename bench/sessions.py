@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import sys
 import tempfile
@@ -132,6 +133,7 @@ class Bench:
 
     async def run(self, rows: int) -> None:
         """Everything."""
+        gc.freeze()  # as the daemon does
         for done in range(0, rows, BATCH):
             await self._write(self._source.batch(BATCH))
             if done % 100_000 == 0:

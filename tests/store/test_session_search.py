@@ -167,3 +167,26 @@ async def test_counting_for_too_long_gives_what_was_counted(database, monkeypatc
     assert (page.total, page.exact) == (5, False)
     page = await store.page(SessionQuery(limit=5))
     assert (page.total, page.exact) == (100, False)  # that of segments is known; that of live ones is not
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("step", ["_take", "_fetch"])
+@pytest.mark.parametrize("sort", ["start_time", "bytes_sent"])
+async def test_what_ends_while_it_is_looked_for_is_there_once(database, monkeypatch, step, sort):
+    store, sessions = await filled(database)
+    number = sessions[50].id + 1
+    await store.checkpoint([make_session(number, status="active", ended=0.0)])
+    ends = iter([Batch(999, 8, [make_session(number)])])
+    real = getattr(session_search.Search, step)
+
+    async def meanwhile(self, *arguments):
+        if step == "_fetch":
+            await store.write(list(ends))
+        found = await real(self, *arguments)
+        if step == "_take":
+            await store.write(list(ends))
+        return found
+
+    monkeypatch.setattr(session_search.Search, step, meanwhile)
+    page = await store.page(SessionQuery(limit=1000, sort=sort))
+    assert sorted(each.id for each in page.sessions) == sorted([number] + [each.id for each in sessions])

@@ -13,7 +13,7 @@ import msgspec
 from vpn.domain.address import pack
 from vpn.domain.errors import Invalid
 from vpn.domain.network import parse_network
-from vpn.domain.session import LARGEST_ID, first_id
+from vpn.domain.session import LARGEST_ID, Session, first_id
 
 LARGEST_PAGE = 1000  # sessions
 DEEPEST = 10_000
@@ -43,6 +43,18 @@ class Position(NamedTuple):
     key: float
     """What is sorted by; with start_time the number itself."""
     id: int
+
+
+class Page(NamedTuple):
+    """Sessions that were found."""
+
+    sessions: list[Session]
+    total: int | None
+    """How many there are; None: not counted, since it was gone on from a position."""
+    exact: bool
+    """Whether there are not more than `total`."""
+    next: Position | None
+    """From where to go on; None: there is nothing more."""
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,9 @@ import msgspec
 
 from vpn.domain.errors import NotFound
 from vpn.domain.session import LARGEST_ID, Session, parse_id, show_id
-from vpn.domain.session_query import LARGEST_PAGE, Position, SessionRequest, parse_query
+from vpn.domain.session_query import LARGEST_PAGE, Page, Position, SessionRequest, parse_query
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.session_writer import SessionWriter
-from vpn.store.session_search import Page
 from vpn.store.sessions import SessionStore
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vpn.domain.errors import Invalid
 from vpn.domain.session import Session
-from vpn.domain.session_query import DEEPEST, Position, SessionQuery
+from vpn.domain.session_query import DEEPEST, Page, Position, SessionQuery
 from vpn.store.session_filters import MOST_TERMS, Filter, filters_of, pattern_of, terms_filter, terms_like, text_filter
 from vpn.store.session_rows import LISTED, session_of
 from vpn.store.session_segments import Segment, span
@@ -32,18 +32,6 @@ ENOUGH = 2.0  # seconds to search
 MOMENT = 0.02  # seconds to count
 _LARGEST_GROUP = 16  # segments in a statement
 _LIVE = 0  # the number of what is no segment: the table of live sessions
-
-
-class Page(NamedTuple):
-    """What was found."""
-
-    sessions: list[Session]
-    total: int | None
-    """How many there are; None: not counted, since it was gone on from a position."""
-    exact: bool
-    """Whether there are not more than `total`."""
-    next: Position | None
-    """From where to go on; None: there is nothing more."""
 
 
 class _Found(NamedTuple):
@@ -293,6 +281,9 @@ class Search:
         ]
         rows = await self._rows(" UNION ALL ".join(selects), None)
         sessions = {row[0]: session_of(row) for row in rows}
+        for number in wanted.get(_LIVE, ()):
+            if number not in sessions and (session := await self.get(number)):  # it has just ended
+                sessions[number] = session
         return [sessions[each.id] for each in found if each.id in sessions]
 
     async def _total(self, query: SessionQuery, parts: list[_Part]) -> tuple[int, bool]:
@@ -300,7 +291,8 @@ class Search:
         deadline = time.monotonic() + MOMENT
         known = [] if query.filters else [part for part in parts if part.whole]
         whole, counted = sum(part.rows for part in known), 0
-        for group in _groups([part for part in parts if part not in known]):
+        quick = all(each.indexed for each in self._conditions)
+        for group in _groups([part for part in parts if part not in known], _LARGEST_GROUP if quick else 1):
             if counted > DEEPEST or time.monotonic() > deadline:
                 return min(whole + counted, max(whole, DEEPEST)), False
             await self._find_ways(group)
@@ -323,13 +315,14 @@ class Search:
         return list((await self._connection.execute(text(statement), self._values | values)).all())
 
 
-def _groups(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+def _groups(parts: Sequence[_Part], largest: int = _LARGEST_GROUP) -> Iterator[list[_Part]]:
     """Parts in groups that grow: most searches are over after the first one."""
-    start, size = 0, 2
+    start, size = 0, min(2, largest)
     while start < len(parts):
         yield list(parts[start : start + size])
-        start, size = start + size, min(size * 4, _LARGEST_GROUP)
+        start, size = start + size, min(size * 4, largest)
 
 
 def _ordered(found: list[_Row], query: SessionQuery) -> list[_Row]:
-    return sorted(found, key=itemgetter(0, 1), reverse=query.descending)
+    """In the order that is asked for, each once: what ends meanwhile is found here and there."""
+    return sorted({row[1]: row for row in found}.values(), key=itemgetter(0, 1), reverse=query.descending)

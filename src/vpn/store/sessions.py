@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vpn.domain.errors import Unavailable
 from vpn.domain.rollups import Stored
 from vpn.domain.session import Session
-from vpn.domain.session_query import SessionQuery
+from vpn.domain.session_query import Page, SessionQuery
 from vpn.store.database import Database
 from vpn.store.session_rows import COLUMNS, LISTED, clean, row_of, session_of
-from vpn.store.session_search import Page, Search
+from vpn.store.session_search import Search
 from vpn.store.session_segments import INDEXES, SMALLEST, Segments
 from vpn.store.session_trim import sweep, trim
 from vpn.store.tables import journals, sessions_live

@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from vpn.domain.session import Session, Status, show_id
-from vpn.domain.session_query import DEEPEST, LARGEST_PAGE, LONGEST_TEXT, SessionRequest, show_cursor
-from vpn.store.session_search import Page
+from vpn.domain.session_query import DEEPEST, LARGEST_PAGE, LONGEST_TEXT, Page, SessionRequest, show_cursor
 
 
 class SessionView(BaseModel):
