@@ -22,14 +22,16 @@ _DRIVERS = {
     "postgres": "postgresql+psycopg",
     "sqlite": "sqlite+aiosqlite",
 }
-# PostgreSQL's: a server whose machine is gone says nothing more, and would be waited for a quarter of an hour.
-_TIMEOUTS = {
+_POSTGRESQL: dict[str, Any] = {
+    # A server whose machine is gone says nothing more, and would be waited for a quarter of an hour.
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 15,  # seconds
     "keepalives_interval": 5,  # seconds
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds
+    "options": "-c jit=off",  # compiling statements takes longer than all of ours
 }
+"""What PostgreSQL's client is told, unless the URL says otherwise."""
 _SHOWN = 1000  # characters of a slow statement
 _MIGRATION_LOCK = 0x76706E  # any number, the same for all daemons on one PostgreSQL
 
@@ -65,10 +67,10 @@ class Database:
         self.name = parsed.render_as_string(hide_password=True)
         self.is_sqlite = driver.startswith("sqlite")
         # Parameters are kept out of error messages: password hashes are among them.
-        timeouts = {} if self.is_sqlite else {name: _TIMEOUTS[name] for name in _TIMEOUTS.keys() - parsed.query.keys()}
+        said = {name: value for name, value in _POSTGRESQL.items() if name not in parsed.query and not self.is_sqlite}
         self._engine = create_async_engine(
             parsed.set(drivername=driver),
-            connect_args=timeouts,
+            connect_args=said,
             pool_pre_ping=not self.is_sqlite,
             hide_parameters=True,
         )

@@ -69,14 +69,14 @@ def pattern_of(part: str) -> str:
 
 def text_filter(*, is_sqlite: bool) -> Filter:
     """Sessions with the value `pattern` in the user's name or the destination."""
-    like = "LIKE" if is_sqlite else "ILIKE"
-    return Filter(f"(\"user\" {like} :pattern ESCAPE '!' OR host {like} :pattern ESCAPE '!')", indexed=False)
+    likes = (_like(column, is_sqlite=is_sqlite) for column in ('"user"', "host"))
+    return Filter(f"({' OR '.join(likes)})", indexed=False)
 
 
 def terms_like(pattern: str, *, is_sqlite: bool) -> Any:
     """The statement that finds terms that are like this, as kind and term; one more than `MOST_TERMS` will do."""
-    like = "LIKE" if is_sqlite else "ILIKE"
-    statement = f"SELECT kind, term FROM session_terms WHERE term {like} :pattern ESCAPE '!' LIMIT {MOST_TERMS + 1}"
+    like = _like("term", is_sqlite=is_sqlite)
+    statement = f"SELECT kind, term FROM session_terms WHERE {like} LIMIT {MOST_TERMS + 1}"
     return text(statement).bindparams(pattern=pattern)
 
 
@@ -89,3 +89,10 @@ def terms_filter(terms: list[tuple[str, str]]) -> tuple[Filter, dict[str, str]]:
         if names:
             parts.append(f"{{plus}}{column} IN ({', '.join(names)})")
     return Filter(f"({' OR '.join(parts) or '1 = 0'})", ordered=False), values
+
+
+def _like(column: str, *, is_sqlite: bool) -> str:
+    """A column is like `pattern`, whatever the case of ASCII letters."""
+    # In another collation than C, PostgreSQL takes several times as long.
+    like = "LIKE" if is_sqlite else 'COLLATE "C" ILIKE'
+    return f"{column} {like} :pattern ESCAPE '!'"

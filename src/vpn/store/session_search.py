@@ -66,6 +66,14 @@ class _Way(NamedTuple):
     """The one that an index is used for."""
 
 
+class _Where(NamedTuple):
+    """The conditions on a part."""
+
+    sql: str
+    gathered: bool
+    """Whether an index finds what fulfils them, in another order than the one asked for."""
+
+
 class Search:
     """Searches within one transaction.
 
@@ -206,16 +214,19 @@ class Search:
         for part in parts:
             where = self._where(part, beyond, ordered=query.sort == "start_time")
             if where is not None:
+                # What is gathered and sorted is not to be gone through in the order instead.
+                sign = " + 0" if where.gathered else ""
+                order = f"{query.column}{sign} {direction}, id{sign} {direction}"
                 selects.append(
                     f"SELECT * FROM (SELECT {query.column} AS k, id AS i, {part.number} AS source FROM {part.table} "
-                    f"{where} ORDER BY {query.column} {direction}, id {direction} LIMIT :wanted) AS p{part.number}"
+                    f"{where.sql} ORDER BY {order} LIMIT :wanted) AS p{part.number}"
                 )
         if not selects:
             return []
         statement = " UNION ALL ".join(selects) + f" ORDER BY k {direction}, i {direction} LIMIT :wanted"
         return await self._rows(statement, values)
 
-    def _where(self, part: _Part, beyond: Sequence[str], *, all: bool = False, ordered: bool = False) -> str | None:
+    def _where(self, part: _Part, beyond: Sequence[str], *, all: bool = False, ordered: bool = False) -> _Where | None:
         """The conditions on a part, so that one index is used at most; None: nothing there fulfils them.
 
         Args:
@@ -239,7 +250,8 @@ class Search:
             sign = plus if chosen is not None and not in_order else ""
             parts.append(f"{sign}id BETWEEN {part.first} AND {part.last}")
         parts += beyond
-        return f"WHERE {' AND '.join(parts)}" if parts else ""
+        sql = f"WHERE {' AND '.join(parts)}" if parts else ""
+        return _Where(sql, chosen is not None and not in_order)
 
     def _of(self, part: _Part) -> list[Filter]:
         """The conditions for a part: terms are noted of those only that are sealed."""
@@ -298,7 +310,7 @@ class Search:
             await self._find_ways(group)
             found = [self._where(part, (), all=True) for part in group]
             selects = [
-                f"(SELECT count(*) FROM (SELECT 1 FROM {part.table} {where} LIMIT {DEEPEST + 1}) AS c{part.number})"
+                f"(SELECT count(*) FROM (SELECT 1 FROM {part.table} {where.sql} LIMIT {DEEPEST + 1}) AS c{part.number})"
                 for part, where in zip(group, found, strict=True)
                 if where is not None
             ]
