@@ -166,7 +166,7 @@ async def test_counting_for_too_long_gives_what_was_counted(database, monkeypatc
     page = await store.page(SessionQuery(user="bob", limit=5))
     assert (page.total, page.exact) == (5, False)
     page = await store.page(SessionQuery(limit=5))
-    assert (page.total, page.exact) == (100, False)  # that of segments is known; that of live ones is not
+    assert (page.total, page.exact) == (100, True)  # of segments it is known
 
 
 @pytest.mark.anyio

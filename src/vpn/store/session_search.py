@@ -13,6 +13,7 @@ and from where to go on; totals are counted up to `DEEPEST`, and for a moment.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -90,6 +91,8 @@ class Search:
         """The condition on text where there are no indexes."""
         self._values: dict[str, Any] = {}
         self._ways: dict[int, _Way] = {}
+        self._counts: dict[int, int] = {}
+        """How many there are in parts that were looked through to the end."""
 
     async def get(self, number: int) -> Session | None:
         """One session."""
@@ -221,10 +224,14 @@ class Search:
                     f"SELECT * FROM (SELECT {query.column} AS k, id AS i, {part.number} AS source FROM {part.table} "
                     f"{where.sql} ORDER BY {order} LIMIT :wanted) AS p{part.number}"
                 )
-        if not selects:
-            return []
-        statement = " UNION ALL ".join(selects) + f" ORDER BY k {direction}, i {direction} LIMIT :wanted"
-        return await self._rows(statement, values)
+        rows: list[_Row] = []
+        if selects:
+            statement = " UNION ALL ".join(selects) + f" ORDER BY k {direction}, i {direction} LIMIT :wanted"
+            rows = await self._rows(statement, values)
+        if not beyond and len(rows) < wanted:
+            found = Counter(row[2] for row in rows)
+            self._counts |= {part.number: found[part.number] for part in parts}
+        return rows
 
     def _where(self, part: _Part, beyond: Sequence[str], *, all: bool = False, ordered: bool = False) -> _Where | None:
         """The conditions on a part, so that one index is used at most; None: nothing there fulfils them.
@@ -302,24 +309,34 @@ class Search:
         """How many there are, and whether not more."""
         deadline = time.monotonic() + MOMENT
         known = [] if query.filters else [part for part in parts if part.whole]
-        whole, counted = sum(part.rows for part in known), 0
+        whole = sum(part.rows for part in known)
+        parts = [part for part in parts if part not in known]
+        counted = sum(self._counts.get(part.number, 0) for part in parts)
+        parts = [part for part in parts if part.number not in self._counts]
         quick = all(each.indexed for each in self._conditions)
-        for group in _groups([part for part in parts if part not in known], _LARGEST_GROUP if quick else 1):
+        for group in _groups(parts, _LARGEST_GROUP if quick else 1):
             if counted > DEEPEST or time.monotonic() > deadline:
                 return min(whole + counted, max(whole, DEEPEST)), False
             await self._find_ways(group)
-            found = [self._where(part, (), all=True) for part in group]
-            selects = [
-                f"(SELECT count(*) FROM (SELECT 1 FROM {part.table} {where.sql} LIMIT {DEEPEST + 1}) AS c{part.number})"
-                for part, where in zip(group, found, strict=True)
-                if where is not None
-            ]
+            selects = []
+            for part in group:
+                where = self._where(part, (), all=True)
+                found = self._ways[part.number].found
+                if where is not None and found is not None and found <= GATHERED and self._is_all(part):
+                    counted += found
+                elif where is not None:
+                    inner = f"SELECT 1 FROM {part.table} {where.sql} LIMIT {DEEPEST + 1}"
+                    selects.append(f"(SELECT count(*) FROM ({inner}) AS c{part.number})")
             if selects:
                 (counts,) = await self._rows(f"SELECT {', '.join(selects)}", {})
                 counted += sum(counts)
         if counted > DEEPEST:
             return max(whole, DEEPEST), False
         return whole + counted, True
+
+    def _is_all(self, part: _Part) -> bool:
+        """Whether what an index finds in a part is what is looked for."""
+        return part.whole and len(self._conditions) == 1
 
     async def _rows(self, statement: str, values: dict[str, Any] | None) -> list[Sequence[Any]]:
         if values is None:
