@@ -35,6 +35,7 @@ from vpn.store.sessions import Batch, SessionStore
 RETRY = 1.0  # seconds after a batch that could not be written
 PROMPT = 1.0  # seconds that what was left behind may hold up a start; the rest is stored while we serve
 PATIENCE = 5.0  # seconds that a store may hold up the end
+GIVE_WAY = 0.15  # seconds between two batches at most, so that others can write
 _AWAY = "sessions cannot be stored now"
 QUIET = 10.0  # seconds between two lines about the same trouble
 
@@ -209,6 +210,8 @@ class SessionWriter:
             interval = self._settings.checkpoint_interval
             while await self._step():
                 await self._checkpoint(interval)
+                # SQLite keeps no queue: who waits to write looks now and then, every tenth of a second at last.
+                await asyncio.sleep(min(self._counted.last_seconds / 3, GIVE_WAY))
             few = len(self._live) <= MOST_SETTLED
             await self._checkpoint(min(FRESH, interval) if askers and few else interval)
         finally:
