@@ -33,6 +33,14 @@ def add_users(daemon):
         daemon.add_user(crowd.name(number))
 
 
+def forbid(daemon, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        f"default: allow\ngroups: {{everyone: {{rules: [{{action: block, destinations: [{crowd.FORBIDDEN}]}}]}}}}"
+    )
+    assert daemon.vpn("policy", "apply", str(policy)).code == 0
+
+
 def sums(data_dir):
     """Bytes that each user has sent and received."""
     found = rows(data_dir, '"user", sum(bytes_sent), sum(bytes_received)', "GROUP BY 1")
@@ -50,6 +58,7 @@ def counted(*crowds):
 def test_fifty_thousand_connections_are_as_many_rows_with_the_clients_bytes(tmp_path, echo):
     with running_daemon(tmp_path, VPN_PROXY__WORKERS="2", VPN_LOG__LEVEL="warning") as daemon:
         add_users(daemon)
+        forbid(daemon, tmp_path)
         daemon.add_user("held")
         held = hold(daemon, echo)
         made = crowd.begin(daemon.port, echo, CONNECTIONS - HELD).finish()
@@ -65,7 +74,7 @@ def test_fifty_thousand_connections_are_as_many_rows_with_the_clients_bytes(tmp_
     assert made.outcomes == {
         "tunnel": outcomes["eof"],
         "authentication_failed": outcomes["authentication_failed"],
-        "forbidden": outcomes["link_local_destination"],
+        "forbidden": outcomes["blocked_by_rule"],
         "connection_refused": outcomes["connection_refused"],
     }
     assert outcomes["terminated"] == HELD

@@ -24,7 +24,7 @@ from tests.support.plane import read_exactly
 
 USERS = 8
 PASSWORD = "s3cret"
-FORBIDDEN = "169.254.169.254"  # link-local: the guard closes it whatever else is allowed
+FORBIDDEN = "127.9.9.9"  # if there is a rule that says so
 CLOSED = 1  # a port where nobody listens
 _THREADS = 24
 
