@@ -1,5 +1,7 @@
 import asyncio
+import importlib
 import secrets
+from pkgutil import iter_modules
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -7,8 +9,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from tests.support.child import in_child
 from vpn.domain.errors import Invalid, Unavailable
 from vpn.store.database import Database, sqlite_url
+from vpn.store.migrations import versions
 from vpn.store.tables import metadata
 
 pytestmark = pytest.mark.anyio
@@ -151,3 +155,27 @@ async def test_slow_statements_are_logged_without_their_values(url):
     assert line["statement"].startswith("WITH RECURSIVE")
     assert len(line["statement"]) <= 1000
     assert "2000000" not in str(line)
+
+
+def test_migrations_are_named_by_their_revisions_and_are_one_line():
+    names = sorted(module.name for module in iter_modules(versions.__path__))
+    modules = [importlib.import_module(f"vpn.store.migrations.versions.{name}") for name in names]
+    assert [module.revision for module in modules] == [name[1:5] for name in names]
+    assert [module.down_revision for module in modules] == [None, *(module.revision for module in modules[:-1])]
+
+
+async def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path):
+    code = """
+import asyncio, sys
+from vpn.store.database import Database
+
+async def migrate():
+    database = Database("sqlite:///" + sys.argv[1])
+    await database.migrate()
+    await database.close()
+
+asyncio.run(migrate())
+answer("alembic" in sys.modules)
+"""
+    assert in_child(code, str(tmp_path / "vpn.db")) is True
+    assert in_child(code, str(tmp_path / "vpn.db")) is False

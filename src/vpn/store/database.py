@@ -7,15 +7,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import structlog
-from sqlalchemy import URL, Connection, Engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from vpn.domain.errors import Invalid, Unavailable
+from vpn.store.migrations import versions
 
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",
@@ -132,7 +134,8 @@ class Database:
             if not self.is_sqlite:
                 # Daemons that start together migrate one after the other.
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-            await connection.run_sync(self._upgrade)
+            if await connection.run_sync(_revisions) != [_newest_revision()]:
+                await connection.run_sync(self._upgrade)
 
     async def size(self) -> int:
         """Bytes on disk.
@@ -151,7 +154,7 @@ class Database:
         await self._engine.dispose()
 
     def _upgrade(self, connection: Connection) -> None:
-        # Imported here because it takes long, and only starting needs it.
+        # Imported here because it takes long, and nine megabytes that most starts do without.
         from alembic import command
         from alembic.config import Config
         from alembic.runtime.migration import MigrationContext
@@ -198,6 +201,18 @@ def _log_slow_queries(engine: Engine, slow: float) -> None:
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
+
+
+def _revisions(connection: Connection) -> list[str]:
+    """What Alembic has noted in the database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
+
+
+def _newest_revision() -> str:
+    """That of the last migration, which is in its name: ``m0007_rollups`` is 0007."""
+    return max(module.name[1:5] for module in iter_modules(versions.__path__))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
