@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 import uvloop
 
-from vpn import allocator, logs, privileges
+from vpn import logs, privileges
 from vpn.api import in_process
 from vpn.api.auth import trusted
 from vpn.api.server import APIServer
@@ -73,7 +73,6 @@ def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], Non
     """
     settings = reread()
     os.umask(0o077)
-    allocator.settle()
     observation = Observation(settings)
     observation.log()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
