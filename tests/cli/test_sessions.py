@@ -94,7 +94,7 @@ def test_an_export(vpn, stored, tmp_path):
 
 def test_what_is_wrong_is_said(vpn, stored, tmp_path):
     assert "not a status" in vpn("sessions", "list", "--status", "open").err
-    assert "not a duration" in vpn("sessions", "list", "--since", "ever").err
+    assert "not a moment" in vpn("sessions", "list", "--since", "ever").err
     assert "name it .csv or .jsonl" in vpn("sessions", "export", "--file", str(tmp_path / "x.pdf")).err
     assert vpn("sessions", "export", "--file", str(tmp_path / "none" / "x.csv")).code != 0
     assert vpn("sessions", "show", "x").code != 0

@@ -10,7 +10,7 @@ from vpn.store.database import sqlite_url
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 FIRST = f"{(TODAY - timedelta(days=3)).date()}"
-DAYS = ("--from", FIRST, "--to", f"{TODAY.date()}")
+DAYS = ("--since", FIRST, "--until", f"{TODAY.date()}")
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def test_nothing_yet(vpn):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--since", "soon"), 3, "'soon' is not a duration"),
-        (("users", "--since", "1d", "--from", "2026-01-01"), 3, "cannot be said together"),
+        (("--since", "soon"), 3, "'soon' is not a moment"),
+        (("users", "--since", "1d", "--until", "2d"), 3, "the range has nothing in it"),
         (("--since", "1d", "users"), 2, "say the range after users"),
         (("users", "--limit", "0"), 2, "0 is not in the range"),
         (("traffic", "--by", "minute"), 2, "minute"),

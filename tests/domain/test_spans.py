@@ -129,7 +129,7 @@ def stamp(**back):
         ((None, "2026-11-20", None), Range(stamp(days=1, hours=12, minutes=30), stamp() + 1)),
         ((None, "2026-11-20", "2026-11-21"), Range(stamp(days=1, hours=12, minutes=30), stamp(hours=12, minutes=30))),
         ((None, None, "2026-11-21"), Range(stamp(days=1, hours=12, minutes=30), stamp(hours=12, minutes=30))),
-        ((None, "2026-11-20", "never"), Range(stamp(days=1, hours=12, minutes=30), stamp() + 1)),
+        ((None, "2026-11-20", "9999-01-01"), Range(stamp(days=1, hours=12, minutes=30), stamp() + 1)),
     ],
 )
 def test_ranges_as_people_write_them(said, found):

@@ -10,6 +10,7 @@ from vpn.domain.units import (
     NEVER,
     parse_duration,
     parse_moment,
+    parse_past,
     parse_rate,
     parse_size,
     rounded_rate,
@@ -194,3 +195,34 @@ def test_sizes_at_a_glance(size, text):
 )
 def test_rates_at_a_glance(rate, text):
     assert rounded_rate(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("7d", NOW - timedelta(days=7)),
+        (" 1d12h ", NOW - timedelta(hours=36)),
+        ("9999w", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("2026-12-31", datetime(2026, 12, 31, tzinfo=UTC)),
+        ("2026-12-31T20:00:00.25+02:00", datetime(2026, 12, 31, 18, microsecond=250_000, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_that_has_been(text, moment):
+    assert parse_past(text, NOW) == moment
+    assert parse_past(text, NOW).tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is not"),
+        ("soon", "is not"),
+        ("never", "is not"),
+        ("2026-13-01", "is not"),
+        ("2026-01-01T00:00:00", "zone"),
+    ],
+)
+def test_a_moment_that_cannot_have_been(text, words):
+    with pytest.raises(Invalid, match=words) as caught:
+        parse_past(text, NOW)
+    assert caught.value.code == "bad_moment"

@@ -222,7 +222,7 @@ def test_the_command_kills(site, api, echo_port):
         refused = site.daemon.vpn("sessions", "kill", "--user", "alice")
         assert refused.code == 2
         assert "closes 2 sessions" in refused.err
-        done = site.daemon.vpn("sessions", "kill", "--to", "127.0.0.0/8", "--yes", "--format", "json")
+        done = site.daemon.vpn("sessions", "kill", "--destination", "127.0.0.0/8", "--yes", "--format", "json")
         assert json.loads(done.out) == {"terminated": 2}
         assert all(map(is_closed, clients))
     assert site.daemon.vpn("sessions", "kill").code == 2

@@ -85,7 +85,7 @@ def test_watching_sessions_on_a_screen(site, echo_port):
 
 @pytest.mark.parametrize("format", ["table", "json"])
 def test_watching_sessions_line_by_line(site, echo_port, format):
-    command = [VPN, "sessions", "watch", "--to", "127.0.0.0/8", "--format", format]
+    command = [VPN, "sessions", "watch", "--destination", "127.0.0.0/8", "--format", format]
     with subprocess.Popen(command, env=environment(site.daemon.data_dir), stdout=subprocess.PIPE, text=True) as running:
         API(site.daemon.api, site.daemon.data_dir).get("/api/overview")
         with site.tunnel("alice", echo_port) as client:

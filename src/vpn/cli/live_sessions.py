@@ -25,21 +25,21 @@ def kill(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Sessions.", show_default=False)] = None,
     *,
     user: Annotated[str, typer.Option(metavar="NAME", help="All sessions of a user.")] = "",
-    to: Annotated[
+    destination: Annotated[
         str, typer.Option(metavar="DEST", help="All to a destination: a name, an address, a network, *.example.com.")
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before closing many.")] = False,
 ) -> None:
     """Close live sessions: those named, or those of a user, to a destination, or of both."""
     context: Context = ctx.obj
-    if bool(ids) == bool(user or to):
-        raise typer.BadParameter("name sessions, or say --user or --to")
+    if bool(ids) == bool(user or destination):
+        raise typer.BadParameter("name sessions, or say --user or --destination")
     client = context.client(daemon_only=True)
     if ids:
         _ask(len(ids), yes=yes)
         closed, missing = _kill_each(client, ids)
     else:
-        whose = {"user": user, "destination": to}
+        whose = {"user": user, "destination": destination}
         _ask(len(client.live_sessions(**whose)), yes=yes)
         closed, missing = client.terminate_sessions(**whose)["terminated"], None
     if context.output.for_people:

@@ -41,12 +41,12 @@ def watch_sessions(
     ctx: typer.Context,
     *,
     user: Annotated[str, typer.Option(metavar="NAME", help="Only sessions of a user.")] = "",
-    to: Annotated[
+    destination: Annotated[
         str, typer.Option(metavar="DEST", help="Only to a destination: a name, an address, a network, *.example.com.")
     ] = "",
     inbound: Annotated[str, typer.Option(help="Only of an inbound.")] = "",
     protocol: Annotated[str, typer.Option(help="Only of a protocol, e.g. socks5.")] = "",
-    text: Annotated[str, typer.Option(help="Only with this in the user, the destination or the source.")] = "",
+    search: Annotated[str, typer.Option(help="Only with this in the user, the destination or the source.")] = "",
     min_bytes: Annotated[str, typer.Option(help="Only those that moved so much, e.g. 10MB.")] = "0",
     sort: Annotated[str, typer.Option(metavar="COLUMN", help=f"One of {', '.join(ORDERS)}.")] = "rate",
 ) -> None:
@@ -57,7 +57,7 @@ def watch_sessions(
     context: Context = ctx.obj
     if sort not in ORDERS:
         raise typer.BadParameter(f"{sort!r} is no column to sort by: there are {', '.join(ORDERS)}")
-    where = {"user": user, "destination": to, "inbound": inbound, "protocol": protocol, "text": text}
+    where = {"user": user, "destination": destination, "inbound": inbound, "protocol": protocol, "text": search}
     where["min_bytes"] = str(parse_size(min_bytes))
     client = context.client(daemon_only=True, timeout=PATIENCE)
     if context.output.for_people and is_screen():

@@ -21,8 +21,8 @@ User = Annotated[str, typer.Option(help="Only those of this user.")]
 Destination = Annotated[str, typer.Option(help="Only those to this name, address or network (10.0.0.0/8).")]
 Status = Annotated[str, typer.Option(help="Only active, closed, failed or rejected_by_acl ones.")]
 Inbound = Annotated[str, typer.Option(help="Only those that came by this inbound.")]
-Since = Annotated[str, typer.Option(help="Only those that began so long ago at most (24h), or from this moment on.")]
-Until = Annotated[str, typer.Option(help="Only those that began before this moment, e.g. 2026-12-31T18:00:00Z.")]
+Since = Annotated[str, typer.Option(help="Only those that began then or later: 24h (so long ago), or 2026-12-31.")]
+Until = Annotated[str, typer.Option(help="Only those that began before, e.g. 2026-12-31T18:00:00Z.")]
 Search = Annotated[str, typer.Option(help="Only those with this in the user's name or the destination.")]
 
 _COLUMNS = ("id", "start", "user", "destination", "status", "sent", "received", "lasted")
@@ -145,31 +145,15 @@ def _where(
     user: str, destination: str, status: str, inbound: str, since: str, until: str, search: str
 ) -> dict[str, Any]:
     """The filters, as the API has them."""
-    where: dict[str, Any] = {
+    return {
         "user": user,
         "destination": destination,
         "status": status,
         "inbound": inbound,
+        "from": since,
+        "to": until,
         "search": search,
     }
-    if since:
-        from vpn.domain.units import parse_duration
-
-        if since[:4].isdigit() and since[4:5] == "-":
-            where["from"] = _moment(since)
-        else:
-            where["hours"] = parse_duration(since) / 3600
-    if until:
-        where["to"] = _moment(until)
-    return where
-
-
-def _moment(text: str) -> str:
-    from datetime import UTC, datetime
-
-    from vpn.domain.units import parse_moment
-
-    return parse_moment(text, datetime.now(UTC)).isoformat()
 
 
 def _shown(session: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from vpn.domain.units import rounded_size
 
 app = typer.Typer(help="Statistics: totals, users, destinations, and how it went.", rich_markup_mode=None)
 
-Since = Annotated[str | None, typer.Option(help="How long back, e.g. 12h, 7d or 52w; without it and --from: 24h.")]
-From = Annotated[str | None, typer.Option("--from", help="A moment: 2026-12-31, or 2026-12-31T18:00:00Z.")]
-To = Annotated[str | None, typer.Option(help="A moment that is not in it any more; left out: now.")]
+Since = Annotated[str, typer.Option(help="From when on: 7d (so long ago), or 2026-12-31; left out: 24h.")]
+Until = Annotated[str, typer.Option(help="Until when, e.g. 2026-12-31T18:00:00Z; left out: now.")]
 
 
 class By(StrEnum):
@@ -41,9 +40,9 @@ _NAMELESS = "(none)"
 
 
 @app.callback(invoke_without_command=True)
-def overview(ctx: typer.Context, since: Since = None, from_: From = None, to: To = None) -> None:
+def overview(ctx: typer.Context, since: Since = "", until: Until = "") -> None:
     """Show totals, what was allowed, who and what moved most; the commands below show more of each."""
-    asked = _range(since, from_, to)
+    asked = _range(since, until)
     if ctx.invoked_subcommand is not None:
         if asked:
             raise typer.BadParameter(f"say the range after {ctx.invoked_subcommand}")
@@ -62,9 +61,8 @@ def overview(ctx: typer.Context, since: Since = None, from_: From = None, to: To
 def traffic(
     ctx: typer.Context,
     *,
-    since: Since = None,
-    from_: From = None,
-    to: To = None,
+    since: Since = "",
+    until: Until = "",
     by: Annotated[By | None, typer.Option(help="Left out: as suits the range.", show_default=False)] = None,
     user: Annotated[str | None, typer.Option(help="Of this user only.")] = None,
     destination: Annotated[str | None, typer.Option(help="To this host only.")] = None,
@@ -73,7 +71,7 @@ def traffic(
     """Show sessions and bytes hour by hour, day by day, or month by month."""
     context: Context = ctx.obj
     where = {"by": by and by.value, "user": user, "destination": destination, "inbound": inbound}
-    series = context.client().traffic(_range(since, from_, to) | where)
+    series = context.client().traffic(_range(since, until) | where)
     if not context.output.for_people:
         context.output.rows(series["data"], ("start", *_SUMS), empty="")
         return
@@ -85,14 +83,13 @@ def _add_ranking(what: str, about: str, usual: Sort) -> None:
     @app.command(what, help=about)
     def rank(
         ctx: typer.Context,
-        since: Since = None,
-        from_: From = None,
-        to: To = None,
+        since: Since = "",
+        until: Until = "",
         limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
         sort: Annotated[Sort, typer.Option(help="What comes first.")] = usual,
     ) -> None:
         context: Context = ctx.obj
-        where = _range(since, from_, to) | {"limit": limit, "sort": sort.value}
+        where = _range(since, until) | {"limit": limit, "sort": sort.value}
         ranking = context.client().ranking(what, where)["data"]
         if not context.output.for_people:
             context.output.rows(ranking, ("name", *_SUMS), empty="")
@@ -109,9 +106,9 @@ _add_ranking("protocols", "Show the protocols with most bytes or sessions.", Sor
 _add_ranking("reasons", "Show why sessions ended, or were refused.", Sort.SESSIONS)
 
 
-def _range(since: str | None, first: str | None, to: str | None) -> dict[str, Any]:
-    said = {"since": since, "from": first, "to": to}
-    return {name: value for name, value in said.items() if value is not None}
+def _range(since: str, until: str) -> dict[str, Any]:
+    said = {"from": since, "to": until}
+    return {name: value for name, value in said.items() if value}
 
 
 def _show_overview(context: Context, stats: dict[str, Any], series: dict[str, Any]) -> None:

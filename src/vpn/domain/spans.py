@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from vpn.domain.errors import Invalid
-from vpn.domain.units import parse_duration, parse_moment
+from vpn.domain.units import parse_duration, parse_past
 
 Span = Literal["hour", "day", "month"]
 
@@ -116,13 +116,13 @@ def parse_range(now: datetime, since: str | None, first: str | None, end: str | 
         if first is not None or end is not None:
             raise Invalid("bad_range", "since and from or to cannot be said together", "say since, or from and to")
         return Range(max(0, present - parse_duration(since)), present + 1)
-    until = present + 1 if end is None else min(int(parse_moment(end, now).timestamp()), present + 1)
-    begin = until - _DEFAULT if first is None else int(parse_moment(first, now).timestamp())
+    until = present + 1 if end is None else min(int(parse_past(end, now).timestamp()), present + 1)
+    begin = until - _DEFAULT if first is None else int(parse_past(first, now).timestamp())
     if not 0 <= begin < until:
         raise Invalid(
             "bad_range",
             "the range has nothing in it",
-            "from is before to and before now; write them as 2026-12-31 or 2026-12-31T18:00:00Z",
+            "from is before to and before now; write them as 2026-12-31, 2026-12-31T18:00:00Z, or 7d (so long ago)",
         )
     return Range(begin, until)
 

@@ -42,6 +42,7 @@ _SIZE_HINT = "write it as 50GB, 50GiB or 500000000 (bytes)"
 _RATE_HINT = "write it as 20mbit, 512kbit, 2.5MB/s or 8000 (bits per second)"
 _DURATION_HINT = "write it as 30d, 12h, 90m, 1d12h or 3600 (seconds)"
 _MOMENT_HINT = "write it as 2026-12-31, 2026-12-31T18:00:00Z, or from now on as 30d"
+_PAST_HINT = "write it as 2026-12-31, 2026-12-31T18:00:00Z, or as 7d (so long ago)"
 
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]*)")
 _STEP = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
@@ -100,20 +101,36 @@ def parse_moment(text: str, now: datetime) -> datetime:
     if text.lower() == "never":
         return NEVER
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-            return datetime.combine(datetime.fromisoformat(text), time(), UTC)
-        if re.match(r"\d{4}-", text):
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is None:
-                raise Invalid("bad_moment", f"{text!r} has no time zone", "add one, as in 2026-12-31T18:00:00Z")
-            return moment.astimezone(UTC).replace(microsecond=0)
-        return min((now + timedelta(seconds=parse_duration(text))).astimezone(UTC).replace(microsecond=0), NEVER)
+        moment = _written(text) or now + timedelta(seconds=parse_duration(text))
+        return min(moment.astimezone(UTC).replace(microsecond=0), NEVER)
     except Invalid as error:
         if error.code == "bad_moment":
             raise
         raise _bad("moment", text, _MOMENT_HINT) from None
     except (ValueError, OverflowError):
         raise _bad("moment", text, _MOMENT_HINT) from None
+
+
+def parse_past(text: str, now: datetime) -> datetime:
+    """A moment in UTC that has been: an ISO date (its beginning in UTC), a date and time with zone, how long ago.
+
+    What is longer ago than 1970 is 1970.
+
+    Raises:
+        Invalid: it is none of these, or has no time zone.
+    """
+    text = text.strip()
+    try:
+        moment = _written(text)
+        if moment is None:
+            moment = datetime.fromtimestamp(max(0.0, now.timestamp() - parse_duration(text)), UTC)
+        return moment.astimezone(UTC)
+    except Invalid as error:
+        if error.code == "bad_moment":
+            raise
+        raise _bad("moment", text, _PAST_HINT) from None
+    except (ValueError, OverflowError):
+        raise _bad("moment", text, _PAST_HINT) from None
 
 
 def show_size(size: int) -> str:
@@ -153,6 +170,18 @@ def show_duration(seconds: int) -> str:
     days, hours = divmod(hours, 24)
     parts = ((days, "d"), (hours, "h"), (minutes, "m"), (left, "s"))
     return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+
+
+def _written(text: str) -> datetime | None:
+    """A moment that is written as a date, or as a date and a time with zone; None: it is written otherwise."""
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        return datetime.combine(datetime.fromisoformat(text), time(), UTC)
+    if not re.match(r"\d{4}-", text):
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise Invalid("bad_moment", f"{text!r} has no time zone", "add one, as in 2026-12-31T18:00:00Z")
+    return moment
 
 
 def _amount(text: str, units: Mapping[str, int], kind: str, hint: str) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from vpn.domain.session import Session, Status, show_id
 from vpn.domain.session_query import DEEPEST, LARGEST_PAGE, LONGEST_TEXT, Page, SessionRequest, show_cursor
+from vpn.domain.units import parse_past
 
 
 class SessionView(BaseModel):
@@ -82,19 +83,29 @@ class SessionFilter(BaseModel):
     status: str = Field("", max_length=32, description="active, closed, failed or rejected_by_acl.")
     inbound: str = Field("", max_length=LONGEST_TEXT)
     hours: float | None = Field(None, description="Those that began in so many hours up to now.")
-    since: AwareDatetime | None = Field(None, alias="from", description="Those that began then or later.")
-    until: AwareDatetime | None = Field(None, alias="to", description="Those that began before.")
+    since: str = Field(
+        "",
+        max_length=100,
+        alias="from",
+        description="Those that began then or later: 2026-12-31, 2026-12-31T18:00:00Z, or 7d (so long ago).",
+    )
+    until: str = Field("", max_length=100, alias="to", description="Those that began before; written likewise.")
     search: str = Field("", max_length=LONGEST_TEXT, description="Part of the user's name or the destination.")
 
     def request(self) -> SessionRequest:
-        """What the services are asked for."""
+        """What the services are asked for.
+
+        Raises:
+            Invalid: a moment is none.
+        """
+        now = datetime.now(UTC)
         return SessionRequest(
             destination=self.destination or self.dest_ip,
             status=self.status,
             inbound=self.inbound,
             hours=self.hours,
-            since=self.since,
-            until=self.until,
+            since=parse_past(self.since, now) if self.since else None,
+            until=parse_past(self.until, now) if self.until else None,
             text=self.search,
         )
 

@@ -21,8 +21,10 @@ _Text = Annotated[str | None, Query(max_length=100)]
 
 def _asked(
     since: Annotated[_Text, Query(description="How long back, as 7d or 12h; without it and from: 24 hours.")] = None,
-    first: Annotated[_Text, Query(alias="from", description="A moment, as 2026-12-31 or 2026-12-31T18:00:00Z.")] = None,
-    to: Annotated[_Text, Query(description="A moment that is not in it any more; left out: now.")] = None,
+    first: Annotated[
+        _Text, Query(alias="from", description="2026-12-31, 2026-12-31T18:00:00Z, or 7d (so long ago).")
+    ] = None,
+    to: Annotated[_Text, Query(description="The first moment that is not in it, written likewise; else now.")] = None,
 ) -> Range:
     return parse_range(datetime.now(UTC), since, first, to)
 
@@ -30,8 +32,10 @@ def _asked(
 def _asked_with_hours(
     hours: Annotated[int | None, Query(ge=1, le=1_000_000, description="How many back; the same as since.")] = None,
     since: Annotated[_Text, Query(description="How long back, as 7d or 12h; without it and from: 24 hours.")] = None,
-    first: Annotated[_Text, Query(alias="from", description="A moment, as 2026-12-31 or 2026-12-31T18:00:00Z.")] = None,
-    to: Annotated[_Text, Query(description="A moment that is not in it any more; left out: now.")] = None,
+    first: Annotated[
+        _Text, Query(alias="from", description="2026-12-31, 2026-12-31T18:00:00Z, or 7d (so long ago).")
+    ] = None,
+    to: Annotated[_Text, Query(description="The first moment that is not in it, written likewise; else now.")] = None,
 ) -> Range:
     if hours is not None and since is not None:
         raise Invalid("bad_range", "hours and since cannot be said together", "say one of them")
