@@ -43,7 +43,14 @@ def test_a_traceback_stands_below(line):
 
 
 @pytest.mark.parametrize(
-    ("format", "expected"), [(Format.TABLE, "… 3 lines were left out"), (Format.JSON, '{"dropped": 3}')]
+    ("format", "expected"),
+    [
+        (Format.TABLE, "… 3 lines were left out"),
+        (Format.JSON, '{"dropped": 3}'),
+        (Format.CSV, "id,time,level,area,event,fields\n,,,,3 lines were left out"),
+        (Format.PLAIN, "\t\t\t\t3 lines were left out"),
+        (Format.YAML, "---\ndropped: 3"),
+    ],
 )
 def test_following_a_log_that_is_too_fast(capsys, monkeypatch, format, expected):
     from vpn.cli.logs import logs

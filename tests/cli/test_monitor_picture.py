@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from vpn.cli.monitor_picture import ORDERS, next_order, picture
+from vpn.cli.live_view import following
+from vpn.cli.monitor_picture import ORDERS, picture
 from vpn.cli.output import cell_width, fit
 from vpn.cli.screen import Size
 
@@ -109,7 +110,7 @@ def test_names_from_clients_move_no_cursor():
 
 
 def test_the_orders_follow_each_other():
-    assert [next_order(order) for order in ORDERS] == ["sessions", "name", "rate"]
+    assert [following(ORDERS, order) for order in ORDERS] == ["sessions", "name", "rate"]
 
 
 def test_many_workers_leave_room_for_the_rest():

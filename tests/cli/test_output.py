@@ -1,6 +1,8 @@
+import csv
 import json
 
 import pytest
+from ruamel.yaml import YAML
 
 from vpn.cli.output import Format, Output, bar, csv_text
 
@@ -67,3 +69,25 @@ def test_records_within_records_for_programs(capsys):
 )
 def test_bars(share, drawn):
     assert bar(share, 4) == drawn
+
+
+def test_what_comes_one_after_the_other(capsys):
+    rows = [{"name": "a\x07", "at": {"x": 1}, "in": [{"y": 2}]}, {"name": "=b", "at": {"x": 3}, "in": []}]
+    written = {}
+    for format in (Format.JSON, Format.YAML, Format.CSV, Format.PLAIN):
+        Output(format).stream(rows)
+        written[format] = capsys.readouterr().out
+    assert [json.loads(line) for line in written[Format.JSON].splitlines()] == rows
+    assert list(YAML().load_all(written[Format.YAML])) == rows
+    assert written[Format.CSV].splitlines()[0] == "name,at.x,in"
+    assert list(csv.reader(written[Format.CSV].splitlines()))[2] == ["'=b", "3", ""]
+    assert written[Format.PLAIN].splitlines() == ['a\ufffd\t1\t[{"y": 2}]', "=b\t3\t[]"]
+
+
+def test_lists_of_things_within_a_record_are_json(capsys):
+    record = {"top": [{"user": "alice", "sessions": 1}, {"user": None, "sessions": 2}]}
+    Output(Format.CSV).record(record)
+    (_, (cell,)) = csv.reader(capsys.readouterr().out.splitlines())
+    assert [json.loads(each) for each in cell.split("; ")] == record["top"]
+    Output(Format.PLAIN).record(record)
+    assert [json.loads(line.split("\t")[1]) for line in capsys.readouterr().out.splitlines()] == record["top"]

@@ -1,10 +1,11 @@
+import csv
 import json
 
 import pytest
 
-from vpn.cli.output import Format, cell_width, fit
+from vpn.cli.output import Format, Output, cell_width, fit
 from vpn.cli.screen import Size
-from vpn.cli.session_watch import ORDERS, _lines, picture
+from vpn.cli.session_watch import ORDERS, _tell, picture
 
 SESSION = {
     "id": "0ca85b5b00807550",
@@ -56,35 +57,42 @@ def test_a_session_is_shown_with_units():
         assert wanted in row
 
 
-def test_names_from_clients_move_no_cursor():
+def told(capsys, events, format):
+    _tell(events, Output(format))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_names_from_clients_move_no_cursor(capsys):
     evil = SESSION | {"user": "\x1b[2J", "destination": "\x9b2J\r\n日本"}
     for text in texts([evil], 80, note="\x07"):
         assert text.isprintable()
         assert cell_width(fit(text, 80)) == 80
-    (line,) = _lines([{"began": [evil], "not_told": {}}], Format.TABLE)
+    (line,) = told(capsys, [{"began": [evil], "not_told": {}}], Format.TABLE)
     assert line.replace("\t", "").isprintable()
-    (line,) = _lines([{"began": [evil], "not_told": {}}], Format.JSON)
-    assert line.isprintable()
+    (line,) = told(capsys, [{"began": [evil], "not_told": {}}], Format.JSON)
+    assert "\x1b" not in line
     assert json.loads(line)["user"] == evil["user"]
 
 
-def test_lines_tell_what_begins_and_ends_and_what_was_too_much():
+def test_lines_tell_what_begins_and_ends_and_what_was_too_much(capsys):
     ended = SESSION | {"status": "closed", "reason": "eof", "end_time": "2026-01-02T03:05:05Z"}
     events = [
         {"live": [SESSION], "not_told": {"live": 7}},
         {"dropped": 3},
         {"began": [], "updated": [SESSION], "ended": [ended], "not_told": {"began": 0, "ended": 0, "updated": 9}},
     ]
-    found = list(_lines(events, Format.TABLE))
+    found = told(capsys, events, Format.TABLE)
     assert [line.split("\t")[:2] for line in found] == [
         ["2026-01-02T03:04:05Z", "live"],
-        ["and more: {'live': 7}"],
+        ["and more: 7 live"],
         ["3 events were not told"],
         ["2026-01-02T03:05:05Z", "ended"],
     ]
     assert found[-1].split("\t")[-2:] == ["closed", "eof"]
-    for line in _lines(events, Format.JSON):
+    for line in told(capsys, events, Format.JSON):
         assert json.loads(line)
+    rows = list(csv.DictReader(told(capsys, events, Format.CSV)))
+    assert [(row["event"], row["reason"]) for row in rows] == [("live", ""), ("ended", "eof")]
 
 
 def test_every_order_is_one_that_the_api_knows():

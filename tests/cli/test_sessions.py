@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.support.sessions import START, make_session
+from vpn.api.schemas.sessions import SessionView
 from vpn.domain.session import first_id, show_id
 from vpn.store.database import Database, sqlite_url
 from vpn.store.sessions import Batch, SessionStore
@@ -33,7 +34,7 @@ def stored(vpn, tmp_path):
 
 def test_where_there_are_none(vpn):
     assert vpn("sessions", "list").out == "No sessions.\n"
-    assert vpn("sessions", "export").out == ""
+    assert len(vpn("sessions", "export").out.splitlines()) == 1
     assert vpn("sessions", "show", "0000000000000001").code == 4
 
 
@@ -90,6 +91,13 @@ def test_an_export(vpn, stored, tmp_path):
     assert len(list(csv.DictReader(io.StringIO(table.read_text())))) == 7
     vpn("sessions", "export", "--file", str(lines), "--destination", "host0.net")
     assert [json.loads(line)["destination"] for line in lines.read_text().splitlines()] == ["host0.net"]
+
+
+def test_an_export_of_nothing_has_its_header(vpn, stored):
+    (header,) = vpn("sessions", "export", "--user", "nobody").out.splitlines()
+    assert header.split(",") == list(SessionView.model_fields)
+    assert vpn("sessions", "export", "--user", "nobody", "--format", "json").out == ""
+    assert vpn("sessions", "export", "--format", "yaml").code == 2
 
 
 def test_what_is_wrong_is_said(vpn, stored, tmp_path):

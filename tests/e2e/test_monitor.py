@@ -57,12 +57,12 @@ def test_one_picture_on_paper_and_for_programs(site):
     assert "\x1b" not in shown.out
     assert "worker 1" in shown.out
     assert "q quit" not in shown.out
-    (line,) = site.daemon.vpn("monitor", "--once", "--json").out.splitlines()
+    (line,) = site.daemon.vpn("monitor", "--once", "--format", "json").out.splitlines()
     assert [each["number"] for each in json.loads(line)["workers"]] == [0, 1]
 
 
 def test_a_picture_after_the_other_for_programs(site):
-    command = [VPN, "monitor", "--json", "--interval", "0.2"]
+    command = [VPN, "monitor", "--format", "json", "--interval", "0.2"]
     with subprocess.Popen(command, env=environment(site.daemon.data_dir), stdout=subprocess.PIPE, text=True) as running:
         first, second = (json.loads(running.stdout.readline()) for _ in range(2))
         running.send_signal(signal.SIGINT)

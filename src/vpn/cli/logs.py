@@ -23,6 +23,7 @@ class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+    CRITICAL = "critical"
 
 
 def logs(
@@ -39,17 +40,31 @@ def logs(
     client = context.client(daemon_only=True)
     where = {"level": level, "area": area, "user": user, "text": search}
     lines = client.follow_log(limit, **where) if follow else client.log_lines(limit, **where)
-    for line in lines:
-        _show(line, context.output.format)
+    if context.output.for_people:
+        for line in lines:
+            _show(line)
+    elif context.output.format in (Format.JSON, Format.YAML):
+        context.output.stream(lines)
+    else:
+        context.output.stream(map(_row, lines))
     if follow:
         context.output.sentence("The daemon has stopped.")
 
 
-def _show(line: dict[str, Any], format: Format) -> None:
-    if format is not Format.TABLE:
-        write(json.dumps(line, ensure_ascii=False))
-    elif "dropped" in line:
-        write(f"… {line['dropped']} lines were left out: they came faster than they were read")
+def _row(line: dict[str, Any]) -> dict[str, Any]:
+    """A line whose columns are always the same."""
+    if "dropped" in line:
+        return dict.fromkeys(("id", "time", "level", "area"), "") | {"event": _left_out(line), "fields": ""}
+    return line | {"fields": json.dumps(line["fields"], ensure_ascii=False)}
+
+
+def _left_out(line: dict[str, Any]) -> str:
+    return f"{line['dropped']} lines were left out: they came faster than they were read"
+
+
+def _show(line: dict[str, Any]) -> None:
+    if "dropped" in line:
+        write(f"… {_left_out(line)}")
     else:
         for each in _sentences(line, coloured=sys.stdout.isatty()):
             write(each)

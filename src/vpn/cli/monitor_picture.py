@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from vpn.cli.columns import Column, table
+from vpn.cli.live_view import clock, keys, title
 from vpn.cli.output import bar, cell_width, one_line
 from vpn.cli.screen import Line, Size
 from vpn.domain.units import rounded_rate, rounded_size, show_duration
@@ -44,24 +44,13 @@ def picture(overview: dict[str, Any], size: Size, order: str, note: str = "") ->
     left = max(0, rows - len(lines) - 1)
     lines += _tables(overview, columns, left)
     lines = lines[: rows - 1] + [Line("")] * (rows - 1 - len(lines))
-    return [*lines, Line(f" q quit   s sort by {_next(order)} (now {order})   p pause or go on", "faint")]
-
-
-def next_order(order: str) -> str:
-    """The one after this."""
-    return _next(order)
-
-
-def _next(order: str) -> str:
-    return ORDERS[(ORDERS.index(order) + 1) % len(ORDERS)]
+    return [*lines, keys(ORDERS, order)]
 
 
 def _title(overview: dict[str, Any], columns: int) -> Line:
     left = f" vpn-manager {one_line(overview['version'])}  {one_line(overview['status'])}  "
     left += f"up {show_duration(int(overview['uptime_seconds']))}"
-    right = clock(overview["counters"]["time"]) + " "
-    gap = columns - cell_width(left) - cell_width(right)
-    return Line(left + " " * max(1, gap) + right, "title" if overview["status"] == "ok" else "bad")
+    return title(left, overview["counters"]["time"], columns, "title" if overview["status"] == "ok" else "bad")
 
 
 def _counters(overview: dict[str, Any]) -> list[Line]:
@@ -120,10 +109,10 @@ def _tables(overview: dict[str, Any], columns: int, rows: int) -> list[Line]:
     return lines
 
 
-def _busiest(title: str, busy: Sequence[dict[str, Any]], columns: int) -> list[Line]:
+def _busiest(heading: str, busy: Sequence[dict[str, Any]], columns: int) -> list[Line]:
     room = min(30, max(0, columns - 70))
     layout = [
-        Column(title, 0),
+        Column(heading, 0),
         Column("SESSIONS", 8, right=True),
         Column("UP", 13, right=True),
         Column("DOWN", 13, right=True),
@@ -172,8 +161,3 @@ def _memory(process: dict[str, Any]) -> str:
 
 def _files(process: dict[str, Any]) -> Any:
     return "" if process["descriptors"] is None else process["descriptors"]
-
-
-def clock(timestamp: str) -> str:
-    """The time of day of a moment, here."""
-    return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S")

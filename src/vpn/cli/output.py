@@ -56,6 +56,27 @@ class Output:
         else:
             self._document([dict(row) for row in found])
 
+    def stream(self, rows: Iterable[Row]) -> None:
+        """Things that come one after the other, each written at once: JSON in a line, a document of YAML, or a row.
+
+        All rows have the columns of the first.
+        """
+        columns: list[str] = []
+        for row in rows:
+            if self.format is Format.JSON:
+                write(json.dumps(row, ensure_ascii=False))
+                continue
+            if self.format is Format.YAML:
+                write(f"---\n{document_text(dict(row), self.format)}")
+                continue
+            flat = dict(_flat(row))
+            if self.format is Format.CSV:
+                text = csv_text([flat], columns or list(flat))
+                write(text.partition("\n")[2] if columns else text)
+            else:
+                write("\t".join(one_line(_text(flat.get(column))) for column in columns or flat))
+            columns = columns or list(flat)
+
     def record(self, record: Row) -> None:
         """One thing."""
         if self.format is Format.TABLE:
@@ -68,7 +89,7 @@ class Output:
         elif self.format is Format.PLAIN:
             for name, value in _flat(record):
                 for each in value if isinstance(value, list) else [value]:
-                    write(f"{name}\t{one_line(each)}")
+                    write(f"{name}\t{one_line(_text(each))}")
         else:
             self._document(dict(record))
 
@@ -135,9 +156,14 @@ def looks_like_formula(text: str) -> bool:
 
 def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return "; ".join(map(str, value))
-    text = "" if value is None else str(value) if isinstance(value, str) else one_line(value)
+        return "; ".join(str(_text(each)) for each in value)
+    text = "" if value is None else value if isinstance(value, str) else one_line(_text(value))
     return f"'{text}" if looks_like_formula(text) else text
+
+
+def _text(value: Any) -> Any:
+    """What is made of parts as JSON; the rest as it is."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else value
 
 
 def _flat(record: Row) -> Iterator[tuple[str, Any]]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
 
-from vpn.api.client import APIError, Client, Unreachable
+from vpn.api.client import Client
 from vpn.cli.columns import Column, table
 from vpn.cli.context import Context
-from vpn.cli.monitor_picture import clock
-from vpn.cli.output import Format, cell_width, one_line, write
+from vpn.cli.live_view import PATIENCE, LiveView, keys, title
+from vpn.cli.output import Format, Output, one_line, write
 from vpn.cli.screen import Line, Size, is_screen, watch
 from vpn.domain.address import Endpoint
 from vpn.domain.units import parse_size, rounded_rate, rounded_size, show_duration
 
-PATIENCE = 5.0  # seconds that the daemon may take for an answer
 ORDERS = ("rate", "bytes", "start_time", "user", "destination", "duration_seconds")
+_MOST = 200  # sessions on a screen
 _ASCENDING = ("user", "destination")
 _COLUMNS = (
     Column("USER", 12),
@@ -65,52 +64,28 @@ def watch_sessions(
         view.fetch()
         watch(view.fetch_if_wanted, view.draw, view.on_key, 1.0)
     else:
-        for line in _lines(client.follow_sessions(**where), context.output.format):
-            write(line)
+        _tell(client.follow_sessions(**where), context.output)
 
 
-class _View:
+class _View(LiveView):
     """What is shown, and how."""
 
     def __init__(self, client: Client, where: dict[str, str], order: str) -> None:
+        super().__init__(ORDERS)
+        self.order = order
         self._client = client
         self._where = where
-        self._order = order
-        self._most = 200
-        self._paused = False
-        self._trouble = ""
         self._sessions: list[dict[str, Any]] = []
         self._counters: dict[str, Any] = {}
 
     def fetch(self) -> None:
-        direction = "asc" if self._order in _ASCENDING else "desc"
-        order = {"sort_by": self._order, "sort_dir": direction, "limit": str(self._most)}
+        direction = "asc" if self.order in _ASCENDING else "desc"
+        order = {"sort_by": self.order, "sort_dir": direction, "limit": str(_MOST)}
         self._sessions = self._client.live_sessions(**self._where | order)
         self._counters = self._client.overview(1, "rate")["counters"]
 
-    def fetch_if_wanted(self) -> None:
-        """Get what is new; where there is no answer, the picture stays, and says so."""
-        if self._paused:
-            return
-        try:
-            self.fetch()
-            self._trouble = ""
-        except (Unreachable, APIError) as error:
-            self._trouble = error.message
-
     def draw(self, room: Size) -> list[Line]:
-        note = self._trouble or ("paused" if self._paused else "")
-        return picture(self._sessions, self._counters, room, self._order, note)
-
-    def on_key(self, key: str) -> bool:
-        if key == "s":
-            self._order = _next(self._order)
-            paused, self._paused = self._paused, False
-            self.fetch_if_wanted()
-            self._paused = paused
-        elif key == "p":
-            self._paused = not self._paused
-        return key != "q"
+        return picture(self._sessions, self._counters, room, self.order, self.note)
 
 
 def picture(
@@ -121,14 +96,13 @@ def picture(
         f" sessions  {counters['active_sessions']:,} live, {counters['session_rate']:,.1f} new/s  "
         f"↑ {rounded_rate(8 * counters['rate_sent'])}  ↓ {rounded_rate(8 * counters['rate_received'])}"
     )
-    right = clock(counters["time"]) + " "
-    lines = [Line(left + " " * max(1, room.columns - cell_width(left) - cell_width(right)) + right, "title")]
+    lines = [title(left, counters["time"], room.columns)]
     lines += [Line(one_line(note), "bad")] if note else []
     body = table(_COLUMNS, map(_row, sessions), room.columns)
     most = max(1, room.rows - len(lines) - 1)
     lines += body[:most]
     lines += [Line("")] * (room.rows - 1 - len(lines))
-    return [*lines, Line(f" q quit   s sort by {_next(order)} (now {order})   p pause or go on", "faint")]
+    return [*lines, keys(ORDERS, order)]
 
 
 def _row(each: dict[str, Any]) -> tuple[Any, ...]:
@@ -157,28 +131,38 @@ def _destination(each: dict[str, Any]) -> str:
     return str(Endpoint(each["destination"], each["dest_port"])) if each["destination"] else ""
 
 
-def _next(order: str) -> str:
-    return ORDERS[(ORDERS.index(order) + 1) % len(ORDERS)]
+def _tell(events: Iterable[dict[str, Any]], output: Output) -> None:
+    """Write each session that is there, begins or ends."""
+    if output.format in (Format.TABLE, Format.PLAIN):
+        for line in map(_line, _told(events)):
+            write(line)
+    elif output.format is Format.CSV:
+        # What could not be told fits into no column.
+        output.stream(each for each in _told(events) if "event" in each)
+    else:
+        output.stream(_told(events))
 
 
-def _lines(events: Iterable[dict[str, Any]], format: Format) -> Iterator[str]:
-    """One line for each session that is there, begins or ends."""
+def _told(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each session that is there, begins or ends; and how many could not be told."""
     for event in events:
         if "dropped" in event:
-            yield json.dumps(event) if format is Format.JSON else f"{event['dropped']} events were not told"
+            yield event
             continue
         for kind in ("live", "began", "ended"):
             for session in event.get(kind, ()):
-                yield _line(kind, session, format)
+                yield {"event": kind} | session
         missed = {kind: count for kind, count in event["not_told"].items() if count and kind != "updated"}
         if missed:
-            yield json.dumps({"not_told": missed}) if format is Format.JSON else f"and more: {missed}"
+            yield {"not_told": missed}
 
 
-def _line(kind: str, session: dict[str, Any], format: Format) -> str:
-    if format is Format.JSON:
-        return json.dumps({"event": kind} | session)
-    when = session["end_time"] or session["start_time"]
-    words = [when, kind, session["id"], session["user"], _source(session), _destination(session)]
-    words += [str(session["bytes_sent"]), str(session["bytes_received"]), session["status"], session["reason"] or ""]
+def _line(told: dict[str, Any]) -> str:
+    if "dropped" in told:
+        return f"{told['dropped']} events were not told"
+    if "not_told" in told:
+        return "and more: " + ", ".join(f"{count} {kind}" for kind, count in told["not_told"].items())
+    when = told["end_time"] or told["start_time"]
+    words = [when, told["event"], told["id"], told["user"], _source(told), _destination(told)]
+    words += [str(told["bytes_sent"]), str(told["bytes_received"]), told["status"], told["reason"] or ""]
     return "\t".join(one_line(word) for word in words)

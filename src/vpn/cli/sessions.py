@@ -27,6 +27,12 @@ Search = Annotated[str, typer.Option(help="Only those with this in the user's na
 
 _COLUMNS = ("id", "start", "user", "destination", "status", "sent", "received", "lasted")
 _FIELDS = ("id", "start_time", "user", "destination", "dest_port", "status", "bytes_sent", "bytes_received")
+_EXPORTED = (
+    *("id", "user", "source_ip", "source_port", "dest_ip", "dest_port", "destination", "protocol", "status"),
+    *("acl_decision", "acl_rule", "reason", "bytes_sent", "bytes_received", "packets_sent", "packets_received"),
+    *("start_time", "end_time", "duration_seconds", "inbound", "engine", "upstream", "server_name"),
+    *("connect_ms", "first_byte_ms"),
+)
 _AT_ONCE = 1000  # rows written to a file
 
 
@@ -96,6 +102,8 @@ def export_sessions(
 ) -> None:
     """Write all sessions meant, the newest first: as CSV, or as JSON lines (to a .jsonl, or with --format json)."""
     context: Context = ctx.obj
+    if file is None and context.output.format in (Format.YAML, Format.PLAIN):
+        raise typer.BadParameter("sessions are written as CSV, or with --format json as JSON lines")
     sessions = context.client().export_sessions(**_where(user, destination, status, inbound, since, until, search))
     if file is None:
         for text in _texts(sessions, as_lines=context.output.format is Format.JSON):
@@ -126,19 +134,18 @@ def _write_all(stream: IO[str], sessions: Iterable[dict[str, Any]], *, as_lines:
 
 
 def _texts(sessions: Iterable[dict[str, Any]], *, as_lines: bool) -> Iterator[str]:
-    """Sessions as text, some at a time; the header of a table is with the first ones."""
+    """Sessions as text, some at a time; a table has its header in any case."""
     import json
     from itertools import islice
 
     source = iter(sessions)
-    columns: list[str] = []
+    if not as_lines:
+        yield csv_text([], _EXPORTED)
     while some := list(islice(source, _AT_ONCE)):
         if as_lines:
             yield "\n".join(json.dumps(session, ensure_ascii=False) for session in some)
             continue
-        text = csv_text(some, columns or list(some[0]))
-        yield text.partition("\n")[2] if columns else text
-        columns = list(some[0])
+        yield csv_text(some, _EXPORTED).partition("\n")[2]
 
 
 def _where(
