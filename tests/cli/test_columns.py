@@ -22,6 +22,13 @@ def test_the_last_columns_go_where_there_is_no_room():
     assert texts([("alice", 12, "eof")], 8) == ["NAME    ", "alice   "]
 
 
+def test_what_is_left_is_enough_for_a_name():
+    columns = (Column("NAME", 0), *(Column(f"N{number}", 8) for number in range(20)))
+    for width in (80, 120, 180):
+        (header,) = table(columns, [], width)
+        assert header.text.index("N0") >= width // 5
+
+
 @pytest.mark.parametrize(
     "name", ["a" * 100, "日本語の名前" * 9, "e\u0301" * 60, "\x1b[31mred\r\n", "\u202ereversed", "\udc80"]
 )

@@ -20,11 +20,14 @@ class Column(NamedTuple):
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], width: int) -> list[Line]:
-    """The header and the rows, in so many cells; where there is no room, the last columns go."""
-    shown = list(columns)
-    while len(shown) > 1 and _needed(shown) > width:
+    """The header and the rows, in so many cells; where there is no room, the last columns go.
+
+    They go, too, where the column that takes what is left would have less than a fifth of it all.
+    """
+    shown, least = list(columns), max(_LEAST, width // 5)
+    while len(shown) > 1 and _needed(shown, least) > width:
         shown.pop()
-    left = max(1, width - _needed(shown) + sum(_LEAST for column in shown if not column.width))
+    left = max(1, width - _needed(shown, 0))
     widths = [column.width or left for column in shown]
     lines = [Line(_row(shown, widths, [column.title for column in shown]), "strong")]
     return lines + [Line(_row(shown, widths, row)) for row in rows]
@@ -33,8 +36,8 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], width: int) 
 _LEAST = 12  # cells of the column that takes what is left
 
 
-def _needed(columns: Sequence[Column]) -> int:
-    return sum(column.width or _LEAST for column in columns) + 2 * (len(columns) - 1)
+def _needed(columns: Sequence[Column], least: int) -> int:
+    return sum(column.width or least for column in columns) + 2 * (len(columns) - 1)
 
 
 def _row(columns: Sequence[Column], widths: Sequence[int], row: Sequence[Any]) -> str:

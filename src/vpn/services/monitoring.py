@@ -14,9 +14,9 @@ from vpn.proxy.supervisor import Supervisor
 from vpn.services.data_plane import DataPlane
 from vpn.services.diagnostics import Diagnostics
 from vpn.services.health import Health, Part
-from vpn.services.history import History, Point
 from vpn.services.live_events import LiveEvents, Put
 from vpn.services.live_sessions import LiveSessions
+from vpn.services.metrics_history import History, Point
 from vpn.services.overview import Observatory
 from vpn.services.pool import PoolService
 from vpn.services.resources import Resources

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from vpn.services import procfs
+
 FRESH = 0.9  # seconds that a sample serves for everybody who asks
 _IDLE = (3, 4)  # of the first line of /proc/stat: idle, iowait
 
@@ -71,7 +73,7 @@ class Resources:
         directory: Path,
         pids: Callable[[], Sequence[int]],
         clock: Callable[[], float],
-        proc: Path = Path("/proc"),
+        proc: Path = procfs.PROC,
     ) -> None:
         self._directory = directory
         self._pids = pids
@@ -80,7 +82,7 @@ class Resources:
         self._taken = 0.0
         self._last: Use | None = None
         self._machine = (0, 0)
-        self._ticks: dict[int, int] = {}
+        self._spent: dict[int, float] = {}  # seconds of CPU, by process
         self._begin = clock()
 
     def sample(self) -> Use:
@@ -95,7 +97,7 @@ class Resources:
         self._machine = busy, total
         memory_total, memory_used = self._memory()
         disk = os.statvfs(self._directory)
-        before, self._ticks = self._ticks, {}
+        before, self._spent = self._spent, {}
         processes = [self._process(pid, before.get(pid), seconds) for pid in (os.getpid(), *self._pids())]
         self._taken = now
         self._last = Use(
@@ -122,20 +124,11 @@ class Resources:
         sizes = {line[0]: int(line[1]) * 1024 for line in lines}
         return sizes["MemTotal:"], sizes["MemTotal:"] - sizes["MemAvailable:"]
 
-    def _process(self, pid: int, before: int | None, seconds: float) -> ProcessUse | None:
-        try:
-            # The name of the program, in brackets, may have anything in it.
-            fields = (self._proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
+    def _process(self, pid: int, before: float | None, seconds: float) -> ProcessUse | None:
+        usage = procfs.usage(pid, self._proc)
+        if usage is None:
             return None  # it has ended meanwhile
-        ticks = int(fields[11]) + int(fields[12])
-        self._ticks[pid] = ticks
-        moved = 0 if before is None else ticks - before
-        percent = 100 * moved / os.sysconf("SC_CLK_TCK") / seconds if seconds > 0 else 0.0
-        return ProcessUse(pid, round(percent, 1), int(fields[21]) * os.sysconf("SC_PAGE_SIZE"), self._descriptors(pid))
-
-    def _descriptors(self, pid: int) -> int | None:
-        try:
-            return sum(1 for _ in (self._proc / str(pid) / "fd").iterdir())
-        except OSError:  # it has ended, or its privileges were dropped in a way that hides them
-            return None
+        self._spent[pid] = usage.cpu
+        spent = 0.0 if before is None else usage.cpu - before
+        percent = 100 * spent / seconds if seconds > 0 else 0.0
+        return ProcessUse(pid, round(percent, 1), usage.memory, procfs.open_fds(pid, self._proc))

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpn.services.diagnostics import Attempt
-from vpn.services.history import Point
+from vpn.services.metrics_history import Point
 from vpn.services.pool import PoolState, UpstreamPool
 from vpn.services.resources import ProcessUse, Use
 

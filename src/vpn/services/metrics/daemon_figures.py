@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from vpn import __version__
 from vpn.monitoring import daemon_families as table
 from vpn.monitoring.plane_families import CERTIFICATE_EXPIRY
+from vpn.services import procfs
 from vpn.services.data_plane import Reloads
-from vpn.services.metrics import procfs
 from vpn.services.metrics.facts import Facts
 from vpn.services.metrics.histogram import Histogram
 from vpn.services.metrics.sheet import Sheet
@@ -27,7 +27,8 @@ def put_process(sheet: Sheet, started: float, lag: Histogram) -> None:
     if usage is not None:
         sheet.put(table.DAEMON_MEMORY, usage.memory)
         sheet.put(table.DAEMON_CPU, usage.cpu)
-    sheet.put(table.DAEMON_FDS, procfs.open_fds())
+    if (descriptors := procfs.open_fds(os.getpid())) is not None:
+        sheet.put(table.DAEMON_FDS, descriptors)
     sheet.put(table.FDS_MAX, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     sheet.put_histogram(table.DAEMON_LAG, lag)
     for generation, counts in enumerate(gc.get_stats()):

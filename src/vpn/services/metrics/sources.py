@@ -14,7 +14,7 @@ from vpn.proxy.binding import Bound
 from vpn.proxy.control import UpstreamReport
 from vpn.proxy.supervisor import Totals
 from vpn.proxy.worker_process import WorkerStatus
-from vpn.services.metrics import procfs
+from vpn.services import procfs
 
 
 class Plane(Protocol):

@@ -1,4 +1,4 @@
-from vpn.services.history import History, Point
+from vpn.services.metrics_history import History, Point
 
 
 def point(moment, active=0, total=0):

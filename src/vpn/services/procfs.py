@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+PROC: Final = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _USER_TIME = 11  # of the fields behind the name in /proc/PID/stat: utime, then stime (proc(5))
@@ -16,15 +17,15 @@ class Usage(NamedTuple):
     """What a process uses."""
 
     memory: int
-    """Bytes that are resident."""
+    """Bytes that are resident, those shared with others included."""
     cpu: float
     """Seconds, in user and kernel, up to now."""
 
 
-def usage(pid: int) -> Usage | None:
+def usage(pid: int, proc: Path = PROC) -> Usage | None:
     """What a process uses; None: there is no such process."""
     try:
-        line = Path(f"/proc/{pid}/stat").read_bytes()
+        line = (proc / str(pid) / "stat").read_bytes()
     except OSError:
         return None
     fields = line.rpartition(b")")[2].split()  # the name may have spaces and brackets
@@ -34,6 +35,10 @@ def usage(pid: int) -> Usage | None:
     )
 
 
-def open_fds() -> int:
-    """How many files this process has open."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1
+def open_fds(pid: int, proc: Path = PROC) -> int | None:
+    """How many files a process has open; None: it has ended, or they are hidden from us, as without privileges."""
+    try:
+        found = sum(1 for _ in (proc / str(pid) / "fd").iterdir())
+    except OSError:
+        return None
+    return found - 1 if pid == os.getpid() else found  # looking took one

@@ -2,7 +2,7 @@ import os
 import resource
 import subprocess
 
-from vpn.services.metrics import procfs
+from vpn.services import procfs
 
 
 def test_a_process_tells_what_it_uses():
@@ -22,7 +22,15 @@ def test_one_that_is_gone_does_not():
 
 
 def test_open_files_are_counted():
-    before = procfs.open_fds()
+    before = procfs.open_fds(os.getpid())
     with open("/dev/null"), open("/dev/null"):
-        assert procfs.open_fds() == before + 2
-    assert procfs.open_fds() == before
+        assert procfs.open_fds(os.getpid()) == before + 2
+    assert procfs.open_fds(os.getpid()) == before
+
+
+def test_those_of_another_process_too():
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as other:
+        other.stdin.write(b"x")
+        assert other.stdout.read(1) == b"x", "it has begun to read"
+        assert procfs.open_fds(other.pid) == 3
+    assert procfs.open_fds(other.pid) is None
