@@ -143,6 +143,21 @@ async def test_the_docs_page_loads_nothing_from_elsewhere(app):
         assert (await in_process.call(app, "GET", source, b""))[0] == 200
 
 
+@pytest.mark.parametrize("target", ["/swagger-ui", "/swagger-ui/"])
+async def test_the_docs_page_is_found_where_it_was(app, target):
+    """It needs no token there, either."""
+    answers = []
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        answers.append(message)
+
+    await app({"type": "http", "method": "GET", "path": target, "query_string": b"", "headers": []}, receive, send)
+    assert (answers[0]["status"], dict(answers[0]["headers"])[b"location"]) == (307, b"/docs")
+
+
 async def test_openapi_documents_every_operation(call):
     _, document = await call("GET", "/openapi.json")
     for path, operations in document["paths"].items():

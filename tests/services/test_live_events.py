@@ -86,6 +86,20 @@ def test_a_filter_is_heeded(scene):
     assert scene.turn() == []
 
 
+def test_a_session_whose_user_or_bytes_come_later_begins_then(scene):
+    scene.hear(live=[session(7, "bob")])
+    scene.listen("sessions", wanted=session_filter(user="bob"))
+    scene.hear(live=[session(1, ""), session(2, "")])
+    assert scene.turn() == []
+    scene.hear(live=[session(1, "bob"), session(2, "alice")], moved=[(7, 1)])
+    assert scene.turn() == sessions(began=[(1, 0)], updated=[(7, 1)])
+    scene.hear(moved=[(1, 5)])
+    assert scene.turn() == sessions(updated=[(1, 5)])
+    scene.listen("sessions", wanted=session_filter(user="bob", min_bytes=8))
+    scene.hear(moved=[(1, 9)])
+    assert scene.turn() == [*sessions(updated=[(1, 9)]), *sessions(began=[(1, 9)])]
+
+
 def test_only_the_topics_asked_for_are_told(scene):
     leave = scene.listen("counters")
     scene.hear(live=[session()])

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpn import __version__
@@ -102,6 +104,8 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
     also_open = frozenset({metrics_routes.PATH} if metrics is not None and metrics.public else ())
     app.add_middleware(Guard, token=token, also_open=also_open)  # the one added last is asked first
     guarded = [Depends(documented())]
+    for path in ("/swagger-ui", "/swagger-ui/"):  # where the documentation was in the product before
+        app.add_route(path, _show_docs, include_in_schema=False)
     app.include_router(status_routes.health_router(services.status, services.monitoring.health))
     for router in (
         status_routes.router(services.status),
@@ -128,6 +132,10 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
     ):
         app.include_router(router, dependencies=guarded)
     return app
+
+
+async def _show_docs(_request: Request) -> RedirectResponse:
+    return RedirectResponse("/docs")
 
 
 class _BoundedBody:

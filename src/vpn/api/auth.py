@@ -11,7 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vpn.api.errors import unauthorized
 
 _LOCAL = "vpn.local"
-_OPEN = frozenset({"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
+_OPEN = frozenset(
+    {"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/swagger-ui", "/swagger-ui/", "/openapi.json"}
+)
 _OPEN_BELOW = "/static-offline-docs/"
 
 

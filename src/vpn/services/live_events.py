@@ -29,9 +29,11 @@ Show = Callable[[LiveSession], Any]
 class _Listener:
     """One who listens to sessions, and what is to be told next."""
 
-    def __init__(self, put: Put, wanted: SessionFilter) -> None:
+    def __init__(self, put: Put, wanted: SessionFilter, live: Iterable[Session]) -> None:
         self.put = put
         self.wanted = wanted
+        # Whose user, destination or bytes are known later may be wanted only then.
+        self.known = None if wanted == ALL else {each.id for each in live if wanted.matches(each)}
         self.began: dict[int, Session] = {}
         self.moved: dict[int, Session] = {}
         self.ended: list[Session] = []
@@ -40,25 +42,37 @@ class _Listener:
     def hear(self, news: News) -> None:
         for session in news.began:
             if self.wanted.matches(session):
-                if len(self.began) < MOST:
-                    self.began[session.id] = session
-                else:
-                    self.missed["began"] += 1
+                self._begin(session)
         for change in news.moved:
             self.moved[change.session.id] = change.session
         for change in news.ended:
             session = change.session
             self.moved.pop(session.id, None)
+            if self.known is not None:
+                self.known.discard(session.id)
             if self.wanted.matches(session):
                 if len(self.ended) < MOST:
                     self.ended.append(session)
                 else:
                     self.missed["ended"] += 1
 
+    def _begin(self, session: Session) -> None:
+        if self.known is not None:
+            self.known.add(session.id)
+        if len(self.began) < MOST:
+            self.began[session.id] = session
+        else:
+            self.missed["began"] += 1
+
     def tell(self, show: Show, traffic: Traffic) -> None:
         """Tell what there is."""
+        wanted = [each for each in self.moved.values() if self.wanted.matches(each)]
+        if self.known is not None:
+            for session in wanted:
+                if session.id not in self.known:
+                    self._begin(session)
         began, ended = self.began, self.ended
-        moved = [each for each in self.moved.values() if each.id not in began and self.wanted.matches(each)]
+        moved = [each for each in wanted if each.id not in began]
         rated = sorted((LiveSession(each, traffic.of(each.id)) for each in moved), key=_total, reverse=True)
         missed = self.missed | {"updated": max(0, len(rated) - MOST)}
         if began or ended or rated:
@@ -104,7 +118,7 @@ class LiveEvents:
         """Tell these topics from now on; returns how to stop that."""
         leaving: list[Callable[[], None]] = []
         if "sessions" in topics:
-            listener = _Listener(put, wanted)
+            listener = _Listener(put, wanted, self._live)
             self._sessions[listener] = show
             leaving.append(lambda: self._sessions.pop(listener, None) and None)
         if "counters" in topics:
