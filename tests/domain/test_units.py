@@ -13,6 +13,7 @@ from vpn.domain.units import (
     parse_past,
     parse_rate,
     parse_size,
+    rounded_duration,
     rounded_rate,
     rounded_size,
     show_duration,
@@ -226,3 +227,11 @@ def test_a_moment_that_cannot_have_been(text, words):
     with pytest.raises(Invalid, match=words) as caught:
         parse_past(text, NOW)
     assert caught.value.code == "bad_moment"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0.0s"), (59.94, "59.9s"), (59.96, "1m"), (1172.9, "19m33s"), (3599.6, "1h"), (3723.9, "1h2m"), (1e5, "1d3h")],
+)
+def test_a_duration_at_a_glance(seconds, shown):
+    assert rounded_duration(seconds) == shown

@@ -14,7 +14,7 @@ from vpn.cli.live_view import PATIENCE, LiveView, keys, title
 from vpn.cli.output import Format, Output, one_line, write
 from vpn.cli.screen import Line, Size, is_screen, watch
 from vpn.domain.address import Endpoint
-from vpn.domain.units import parse_size, rounded_rate, rounded_size, show_duration
+from vpn.domain.units import parse_size, rounded_duration, rounded_rate, rounded_size
 
 ORDERS = ("rate", "bytes", "start_time", "user", "destination", "duration_seconds")
 _MOST = 200  # sessions on a screen
@@ -113,7 +113,7 @@ def _row(each: dict[str, Any]) -> tuple[Any, ...]:
         rounded_rate(8 * each["rate_sent"]),
         rounded_size(each["bytes_received"]),
         rounded_size(each["bytes_sent"]),
-        show_duration(int(each["duration_seconds"])),
+        rounded_duration(each["duration_seconds"]),
         each["protocol"],
         _source(each),
         each["id"],

@@ -168,7 +168,7 @@ def _shown(session: dict[str, Any]) -> dict[str, Any]:
     from datetime import datetime
 
     from vpn.domain.address import Endpoint
-    from vpn.domain.units import rounded_size
+    from vpn.domain.units import rounded_duration, rounded_size
 
     lasted = session["duration_seconds"]
     return session | {
@@ -177,7 +177,7 @@ def _shown(session: dict[str, Any]) -> dict[str, Any]:
         "destination": str(Endpoint(session["destination"], session["dest_port"])) if session["destination"] else "-",
         "sent": rounded_size(session["bytes_sent"]),
         "received": rounded_size(session["bytes_received"]),
-        "lasted": "-" if lasted is None else f"{lasted:.1f}s",
+        "lasted": "-" if lasted is None else rounded_duration(lasted),
     }
 
 

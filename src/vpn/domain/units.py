@@ -172,6 +172,14 @@ def show_duration(seconds: int) -> str:
     return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
 
 
+def rounded_duration(seconds: float) -> str:
+    """Seconds for people who look at a glance: ``0.3s``, ``19m32s``, ``2d7h``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    return show_duration(whole - whole % (1 if whole < 3600 else 60 if whole < 86400 else 3600))
+
+
 def _written(text: str) -> datetime | None:
     """A moment that is written as a date, or as a date and a time with zone; None: it is written otherwise."""
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
