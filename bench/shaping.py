@@ -30,7 +30,7 @@ from vpn.proxy.binding import bind
 from vpn.proxy.control import Snapshot, SnapshotUser
 from vpn.proxy.meter import DOWN
 from vpn.proxy.supervisor import Supervisor
-from vpn.proxy.worker_process import Daemon
+from vpn.proxy.surroundings import Daemon
 
 WORKERS = 2
 USERS = ("alice", "bob", "carol")

@@ -27,7 +27,7 @@ from vpn.house import WELCOMED, House, build
 from vpn.observation import Observation
 from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
-from vpn.proxy.worker_process import Daemon
+from vpn.proxy.surroundings import Daemon
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
 from vpn.services.data_plane import bind_all, check_files, port_trouble

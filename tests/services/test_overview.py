@@ -5,7 +5,7 @@ import pytest
 from vpn.domain.session import Session
 from vpn.proxy.control import Report
 from vpn.proxy.supervisor import Totals
-from vpn.proxy.worker_process import WorkerStatus
+from vpn.proxy.surroundings import WorkerStatus
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.overview import Observatory
 from vpn.services.resources import ProcessUse, Use

@@ -3,7 +3,7 @@ import pytest
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.proxy.supervisor import Totals
-from vpn.proxy.worker_process import WorkerStatus
+from vpn.proxy.surroundings import WorkerStatus
 from vpn.services.status import StatusService
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import socket
 from tests.support.plane import PASSWORD, login, read_exactly
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
-from vpn.proxy import worker_process
+from vpn.proxy import surroundings
 from vpn.proxy.binding import bind
 from vpn.proxy.supervisor import Supervisor
 
@@ -34,7 +34,7 @@ class Daemon:
         self.supervisor = Supervisor(
             self.bound,
             workers,
-            worker_process.Daemon(self.verify, self.attempts.append, self, self.log),
+            surroundings.Daemon(self.verify, self.attempts.append, self, self.log),
             max_connections=max_connections,
         )
 

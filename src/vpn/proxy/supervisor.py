@@ -16,7 +16,8 @@ from vpn.proxy.control import NO_RULES, Bans, Cut, Rules, Snapshot, Tracing, Ups
 from vpn.proxy.counters import WorkerCounters, WorkerGauges, added
 from vpn.proxy.meter import Meter, prepare
 from vpn.proxy.shaper import Shaper
-from vpn.proxy.worker_process import Daemon, Surroundings, WorkerProcess, WorkerStatus
+from vpn.proxy.surroundings import Daemon, Surroundings, WorkerStatus
+from vpn.proxy.worker_process import WorkerProcess
 
 READY_TIMEOUT = 10.0  # seconds new workers have until they listen
 APPLY_TIMEOUT = 2.0  # seconds that a change waits for slow workers

@@ -13,7 +13,7 @@ from vpn.domain.address import Endpoint
 from vpn.domain.session import Session
 from vpn.proxy.control import UpstreamReport
 from vpn.proxy.supervisor import Totals
-from vpn.proxy.worker_process import WorkerStatus
+from vpn.proxy.surroundings import WorkerStatus
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.resources import ProcessUse, Resources, Use
 from vpn.services.status import StatusService

@@ -11,7 +11,7 @@ from vpn import __version__
 from vpn.domain.inbound import Inbound
 from vpn.proxy.control import UpstreamReport
 from vpn.proxy.supervisor import Supervisor, Totals
-from vpn.proxy.worker_process import WorkerStatus
+from vpn.proxy.surroundings import WorkerStatus
 from vpn.store.users import UserStore
 
 _NO_TRAFFIC = Totals(0, 0, 0, 0)

@@ -6,7 +6,7 @@ from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.proxy.control import UpstreamReport
 from vpn.proxy.supervisor import Totals
-from vpn.proxy.worker_process import WorkerStatus
+from vpn.proxy.surroundings import WorkerStatus
 from vpn.services.data_plane import DataPlane
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.metrics.facts import FactFinder

@@ -1,7 +1,7 @@
 import os
 from types import SimpleNamespace
 
-from vpn.proxy.worker_process import WorkerStatus
+from vpn.proxy.surroundings import WorkerStatus
 from vpn.services.metrics.sources import read_counters, read_workers, read_writer
 
 

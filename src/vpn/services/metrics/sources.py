@@ -13,7 +13,7 @@ import msgspec
 from vpn.proxy.binding import Bound
 from vpn.proxy.control import UpstreamReport
 from vpn.proxy.supervisor import Totals
-from vpn.proxy.worker_process import WorkerStatus
+from vpn.proxy.surroundings import WorkerStatus
 from vpn.services import procfs
 
 
