@@ -131,7 +131,7 @@ def listening_everywhere(hosts):
 
 def test_every_resolved_address_is_judged_and_only_those_that_pass_are_tried(dns, monkeypatch):
     """Of four addresses one passes, which is not the first. At all of them somebody would answer."""
-    monkeypatch.setattr("vpn.proxy.judge.special_kind", lambda packed: None if packed[-1] == 3 else "private")
+    monkeypatch.setattr("vpn.domain.guard.special_kind", lambda packed: None if packed[-1] == 3 else "private")
     hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"]
     dns.records["mixed.test"] = hosts
     with running_plane(open_to=("127.0.0.0/8",)) as plane, listening_everywhere(hosts) as port:
