@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 from vpn.domain.errors import Invalid, NotFound, Unavailable
 from vpn.domain.session import Session, first_id, show_id
 from vpn.proxy.control import Report
+from vpn.proxy.supervisor import Closed
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.session_filter import session_filter
 from vpn.services.sessions import SessionService
@@ -26,10 +27,11 @@ class Workers:
     def __init__(self):
         self.asked = []
         self.closes = 1
+        self.silent = 0
 
     async def cut(self, reason, *, ids=(), user="", destination=""):
         self.asked.append((reason, list(ids), user, destination))
-        return self.closes
+        return Closed(self.closes, self.silent)
 
 
 @pytest.fixture
@@ -84,18 +86,31 @@ async def test_who_is_not_live_cannot_be_closed(service, workers):
 
 
 async def test_a_worker_that_hangs_is_told_from_a_session_that_ended(service, workers, live):
-    workers.closes = 0
+    workers.closes, workers.silent = 0, 1
     with pytest.raises(Unavailable):
         await service.terminate(show_id(FIRST + 3), by="local")
     assert shown(service) == [3, 2, 1]
 
     async def ends_meanwhile(reason, *, ids=(), user="", destination=""):
         live.take(1)
-        return 0
+        return Closed(0, 1)
 
     workers.cut = ends_meanwhile
     with pytest.raises(NotFound):
         await service.terminate(show_id(FIRST + 3), by="local")
+
+
+async def test_a_session_that_has_ended_and_was_not_reported_yet_is_unknown(service, workers):
+    workers.closes = 0
+    with pytest.raises(NotFound):
+        await service.terminate(show_id(FIRST + 3), by="local")
+
+
+async def test_what_was_closed_is_not_remembered_for_ever(service, live):
+    await service.terminate(show_id(FIRST + 1), by="local")
+    live.take(0)
+    await service.terminate(show_id(FIRST + 3), by="local")
+    assert service._closed == {FIRST + 3}
 
 
 async def test_many_are_closed_by_user_and_destination(service, workers):

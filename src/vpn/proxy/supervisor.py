@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import reduce
 from itertools import count
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,6 +35,15 @@ class Totals(msgspec.Struct, frozen=True):
     """Sessions for which there was no room while the daemon did not listen."""
     unaccounted: int = 0
     """Sessions that had begun when their worker died, and were not heard of."""
+
+
+class Closed(NamedTuple):
+    """What came of closing live sessions."""
+
+    sessions: int
+    """How many were closed."""
+    silent: int
+    """Workers that have not answered: they close theirs when they are awake again."""
 
 
 class Supervisor:
@@ -136,19 +146,19 @@ class Supervisor:
             if worker.alive:
                 worker.trace(tracing)
 
-    async def cut(self, reason: str, *, ids: Sequence[int] = (), user: str = "", destination: str = "") -> int:
+    async def cut(self, reason: str, *, ids: Sequence[int] = (), user: str = "", destination: str = "") -> Closed:
         """Close live sessions: those named, and those of this user to this destination (vpn.proxy.control.Cut).
 
-        Returns how many these were, of workers that answer within two seconds.
+        Workers are waited for two seconds.
         """
         message = Cut(next(self._cuts), reason, list(ids), user, destination)
         waits = [worker.cut(message) for worker in self._workers if worker.alive]
         if not waits:
-            return 0
+            return Closed(0, 0)
         done, late = await asyncio.wait(waits, timeout=APPLY_TIMEOUT)
         for wait in late:
             wait.cancel()
-        return sum(wait.result() for wait in done)
+        return Closed(sum(wait.result() for wait in done), len(late))
 
     async def awake(self, patience: float) -> set[int]:
         """The numbers of the workers that answer within `patience` seconds: a process may be there, and hang."""

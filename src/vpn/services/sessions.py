@@ -40,7 +40,7 @@ class SessionService:
         """The live sessions that are meant, at most `limit`, as they were at most a second ago."""
         found = list(self._live)
         if self._closed:
-            self._closed.intersection_update(each.id for each in found)
+            self._hide([])
             found = [each for each in found if each.id not in self._closed]
         if wanted != ALL:
             found = [each for each in found if wanted.matches(each)]
@@ -62,14 +62,14 @@ class SessionService:
         # While it is waited for, the session may end and be told as such: who it was is taken now.
         found = {"session": show_id(number), "user": session.user, "destination": session.host}
         closed = await self._serving().cut(REASON, ids=[number])
-        self._audit(by, closed, found)
-        if not closed:
-            if self._live.get(number) is None:
+        self._audit(by, closed.sessions, found)
+        if not closed.sessions:
+            if not closed.silent or self._live.get(number) is None:  # it has ended, and that will be told in a moment
                 raise _unknown(id)
             raise Unavailable(
                 "not_closed", f"session {id} could not be closed", "its worker does not answer; see: vpn status"
             )
-        self._closed.add(number)
+        self._hide([number])
         return session
 
     async def terminate_many(self, *, user: str = "", destination: str = "", by: str) -> int:
@@ -83,10 +83,14 @@ class SessionService:
             raise Invalid("nobody_meant", "no user and no destination is given", "say whose sessions, or where to")
         meant = [each.id for each in self._live if wanted.matches(each)]
         closed = await self._serving().cut(REASON, user=wanted.user, destination=destination)
-        self._audit(by, closed, {"user": user, "destination": destination})
-        if closed:
-            self._closed.update(meant)
-        return closed
+        self._audit(by, closed.sessions, {"user": user, "destination": destination})
+        if closed.sessions:
+            self._hide(meant)
+        return closed.sessions
+
+    def _hide(self, numbers: list[int]) -> None:
+        """Show these no more; those that nobody would show anyway are forgotten."""
+        self._closed = {number for number in self._closed.union(numbers) if self._live.get(number) is not None}
 
     def _serving(self) -> Supervisor:
         if self._supervisor is None:
