@@ -17,13 +17,24 @@ def refuse(plane, client):
 def test_it_ends_when_the_client_closes(plane):
     with plane.connect() as client:
         refuse(plane, client)
-    assert plane.ended()[0].reason == "no_acceptable_method"
+    plane.until(lambda: not plane.core.connections)
+
+
+def test_its_session_is_written_down_when_it_begins_and_only_then(plane):
+    """A worker that is killed meanwhile does not take it along."""
+    with plane.connect() as client:
+        refuse(plane, client)
+        assert plane.ended()[0].reason == "no_acceptable_method"
+        assert len(farewells(plane)) == 1
+    plane.until(lambda: not farewells(plane))
+    plane.do(lambda: plane.core.report() is not None)
+    assert len(plane.ended()) == 1
 
 
 def test_it_ends_by_itself_when_the_client_stays_silent(plane):
     with plane.connect() as client:
         refuse(plane, client)
-        assert plane.ended()[0].reason == "no_acceptable_method"
+        plane.until(lambda: not plane.core.connections)
         assert client.recv(1) == b""
 
 
@@ -31,7 +42,7 @@ def test_it_can_be_cut(plane):
     with plane.connect() as client:
         refuse(plane, client)
         plane.do(lambda: farewells(plane)[0].cut("shutdown") or True)
-        plane.ended()
+        plane.until(lambda: not farewells(plane))
     plane.do(lambda: plane.core.apply(snapshot(2)) or True)
 
 

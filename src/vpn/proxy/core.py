@@ -226,7 +226,7 @@ class Core:
         self.book(connection.session)
 
     def leave(self, connection: Connection) -> None:
-        """A client is gone, and was between two sessions."""
+        """A client is gone, whose session was booked before."""
         self.connections.discard(connection)
         connection.client.leave()
 
@@ -241,8 +241,10 @@ class Core:
     def report(self) -> Report:
         """The counters, and what is new about the sessions since the last call."""
         journaled = self.recorder.settle()
-        whole = self.recorder.lost != self._lost
-        if whole:  # the daemon does not hear which have ended: it is told which have not
+        # Of some sessions the daemon does not hear that they have ended: it is told which have not. Those that wait
+        # have ended, too, and it will hear of them.
+        whole = self.recorder.lost != self._lost and not self.recorder.waiting
+        if whole:
             self._lost = self.recorder.lost
             self._told = Told()
         news = self._told.news(self.connections)
@@ -270,9 +272,8 @@ class Core:
         now = time.time()
         for connection in self.connections:
             session = connection.session
-            if session.id:
-                if not session.ended:
-                    session.end("closed", reason, now)
+            if session.id and not session.ended:
+                session.end("closed", reason, now)
                 self._record(session)
         self.recorder.settle()
         self.recorder.leave_behind()

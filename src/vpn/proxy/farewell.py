@@ -20,6 +20,8 @@ class Farewell:
 
     Closing a socket that holds unread bytes resets the connection, and the reset can overtake the reply. So
     what the client still sends is read and thrown away, for two seconds at most.
+
+    Its session is over when the farewell begins, and is written down then: nothing changes any more.
     """
 
     __slots__ = ("_core", "_stream", "client", "deadline", "session")
@@ -30,7 +32,9 @@ class Farewell:
         self.session = session
         self.client = client
         self.deadline = core.poller.now + FAREWELL
-        session.ended = session.ended or time.time()
+        if not session.ended:
+            session.end(session.status, session.reason, time.time())
+        core.book(session)
         core.connections.add(self)
         core.poller.hand_over(stream.fileno(), self._on_event)
         try:
@@ -63,4 +67,4 @@ class Farewell:
     def _end(self) -> None:
         if self in self._core.connections:
             self._core.poller.close(self._stream)
-            self._core.end(self)
+            self._core.leave(self)
