@@ -1,16 +1,21 @@
 """Every connection is accounted for: what clients counted is what is in the store."""
 
+import json
+import os
+import signal
 from collections import Counter
 
 import pytest
 
 from tests.support import crowd
 from tests.support.daemon import running_daemon
-from tests.support.history import History
+from tests.support.history import History, is_alive
 from tests.support.waiting import until
 
 CONNECTIONS = 50_000
 HELD = 200
+FEWER = 15_000
+MOST_BYTES = 300  # that a connection of the crowd moves in each direction
 
 
 @pytest.fixture
@@ -81,6 +86,60 @@ def test_fifty_thousand_connections_are_as_many_rows_with_the_clients_bytes(tmp_
     assert sums(tmp_path) == counted(made) | {"held": (HELD * 10, HELD * 10)}
     assert len({number for (number,) in rows(tmp_path, "id")}) == CONNECTIONS
     assert count(tmp_path) == CONNECTIONS, "stopping adds nothing"
+
+
+def unaccounted(daemon):
+    """Sessions of which the daemon has said that nobody will hear of them."""
+    lines = [json.loads(line) for line in daemon.err.splitlines() if "sessions are unaccounted for" in line]
+    return sum(line["sessions"] for line in lines)
+
+
+def by_reason(data_dir, where):
+    return Counter(dict(rows(data_dir, "reason, count(*)", f"WHERE status <> 'active' AND {where} GROUP BY 1")))
+
+
+HELD_ONES, CROWD = "\"user\" = 'held'", "\"user\" <> 'held'"
+REASONS = {
+    "tunnel": "eof",
+    "authentication_failed": "authentication_failed",
+    "forbidden": "blocked_by_rule",
+    "connection_refused": "connection_refused",
+}
+
+
+def test_what_a_worker_that_is_killed_takes_along_is_bounded_and_told(tmp_path, echo):
+    with running_daemon(tmp_path, VPN_PROXY__WORKERS="2", VPN_LOG__LEVEL="warning") as daemon:
+        add_users(daemon)
+        forbid(daemon, tmp_path)
+        daemon.add_user("held")
+        held = hold(daemon, echo)
+        making = crowd.begin(daemon.port, echo, FEWER)
+        until(lambda: count(tmp_path) >= FEWER // 4)  # the held ones are reported by now
+        os.kill(daemon.workers()[0], signal.SIGKILL)
+        alive = sum(map(is_alive, held))
+        made = making.finish()
+        for client in held:
+            client.close()
+        until(lambda: by_reason(tmp_path, HELD_ONES).total() == HELD)
+    assert by_reason(tmp_path, HELD_ONES) == {"worker_died": HELD - alive, "eof": alive}
+    found, missing = by_reason(tmp_path, CROWD), unaccounted(daemon)
+    died = found["worker_died"]
+    completed = {REASONS[said]: number for said, number in made.outcomes.items() if not said.startswith("broken")}
+    assert made.outcomes.total() == FEWER
+    assert sum(completed.values()) <= found.total() + missing <= FEWER
+    for reason, number in completed.items():
+        assert number - died - missing <= found[reason]
+    assert found["eof"] <= completed["eof"]
+    number = found.total() + HELD
+    assert rows(tmp_path, "count(*), count(DISTINCT id)") == [(number, number)]
+
+    stored = sums(tmp_path)
+    assert stored.pop("held") == (HELD * 10 + alive, HELD * 10 + alive)
+    short = 0
+    for user, (sent, received) in counted(made).items():
+        assert max(stored[user]) <= sent, "of what was echoed not all may have come back"
+        short += max(0, sent - stored[user][0], received - stored[user][1])
+    assert short <= (missing + died) * MOST_BYTES
 
 
 def hold(daemon, echo):
