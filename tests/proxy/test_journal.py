@@ -32,8 +32,15 @@ def test_what_is_written_is_read_once(journal):
     assert journal.read(journal.written) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 900), st.booleans()), max_size=60))
-def test_nothing_is_lost_or_twice_however_long_and_whenever_it_is_taken(steps):
+@pytest.mark.parametrize("rewind", [SMALL, 300])
+@given(steps=st.lists(st.tuples(st.integers(0, 900), st.booleans()), max_size=60))
+def test_nothing_is_lost_or_twice_however_long_and_whenever_it_is_taken(rewind, steps):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vpn.proxy.journal._REWIND", rewind)
+        go_through(steps)
+
+
+def go_through(steps):
     fd = os.memfd_create("journal")
     prepare(fd, SMALL)
     journal = Journal(fd)
@@ -46,11 +53,38 @@ def test_nothing_is_lost_or_twice_however_long_and_whenever_it_is_taken(steps):
         if taken:
             read += journal.read(recorder.settle())
             journal.take(journal.read_to)
+        journal.check()
     for _ in written:
         read += journal.read(recorder.settle())
         journal.take(journal.read_to)
     assert read == written
     journal.close()
+
+
+def test_who_begins_anew_in_an_empty_ring_has_all_of_it():
+    fd = os.memfd_create("journal")
+    prepare(fd)
+    journal = Journal(fd)
+    hurried = []
+    recorder = Recorder(journal, lambda: hurried.append(recorder.settle()))
+    size, number, place = len(journal.ring), 0, -1
+    while place < journal.written % size:
+        place = journal.written % size
+        journal.read(recorder.settle())
+        journal.take(journal.read_to)
+        number += 1
+        recorder.record(session(number, "x" * 1000))
+    assert journal.fullness < 0.01, "what was skipped is not full"
+    assert hurried == []
+    room = 0
+    while not recorder.waiting:
+        room += 1
+        recorder.record(session(number + room, "x" * 1000))
+    assert room > size // 1200
+    journal.check()
+    assert [each.id for each in journal.read(journal.written)] == list(range(number, number + room))
+    journal.close()
+    os.close(fd)
 
 
 def test_another_process_goes_on_where_one_was_killed(journal):

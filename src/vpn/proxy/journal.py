@@ -5,7 +5,8 @@
     tail      records that found no room in the ring, of a worker whose daemon has died; else nothing
 
 The worker alone writes the ring and says how far (`WRITTEN`); the daemon says what is safe elsewhere (`TAKEN`),
-and may be overwritten. Both count bytes since the file was made. The file's pages outlive every process: what a
+and may be overwritten. Both count bytes since the file was made. When all is taken, the worker begins at the start of
+the ring again, and moves both. The file's pages outlive every process: what a
 worker that was killed had written is read by the daemon, and what a daemon that was killed had not yet stored is
 stored by the next one.
 
@@ -115,7 +116,9 @@ class Journal:
 
     def take(self, position: int) -> None:
         """What was written before this position is safe elsewhere, and may be overwritten."""
-        self.cells[TAKEN] = max(self.cells[TAKEN], position)
+        if position <= self.cells[TAKEN]:
+            return  # and it is not written: that of an empty ring is the worker's
+        self.cells[TAKEN] = position
 
     @property
     def fullness(self) -> float:
@@ -147,7 +150,7 @@ class Journal:
         """
         sessions: list[Session] = []
         ring, size = self.ring, len(self.ring)
-        position = self.read_to
+        position = max(self.read_to, self.cells[TAKEN])  # the worker may have begun anew
         self.ends = ends = list[int]()
         while position < until:
             start = position % size
@@ -295,12 +298,17 @@ class Recorder:
         position = self._written
         start = position % size
         if start + len(data) > size or (start > _REWIND and self._cells[TAKEN] == position):
-            if self._free(position) < size - start:
+            rest = size - start
+            if self._free(position) < rest:
                 return False
             if start + _LENGTH <= size:
                 self._ring[start : start + _LENGTH] = _SKIP.to_bytes(_LENGTH, "little")
-            position += size - start
+            position += rest
             start = 0
+            if self._taken == self._written:  # nothing is held in the rest, which would count as if it were full
+                self._cells[WRITTEN] = self._written = position
+                self._cells[TAKEN] = self._taken = position
+                self._alarm += rest
         if position + len(data) - self._taken > size and self._free(position) < len(data):
             return False
         self._ring[start : start + len(data)] = data
