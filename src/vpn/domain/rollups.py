@@ -63,7 +63,7 @@ def tally(stored: Iterable[Stored], now: float) -> dict[int, Tables]:
     """Add up sessions, by the hour in which they ended; bytes of live ones belong to the present hour.
 
     A reason has only sessions that ended, with all that they moved. Twenty thousand sessions a second come through
-    here: it costs them about a microsecond each.
+    here, so that nothing is a loop that can be written out.
     """
     hours: dict[int, tuple[_Counts, _Counts, _Ends]] = {}
     hour = -HOUR
@@ -88,16 +88,22 @@ def tally(stored: Iterable[Stored], now: float) -> dict[int, Tables]:
         if end is None:
             end = ends[way] = [0] * 8
         if place >= 0:
-            lasted = max(0, round((ended - session.started) * 1000)) if ended else 0
-            for each in (user, destination, end):
-                each[place] += 1
-                each[5] += lasted
+            lasted = round((ended - session.started) * 1000) if ended > session.started else 0
+            user[place] += 1
+            user[5] += lasted
+            destination[place] += 1
+            destination[5] += lasted
+            end[place] += 1
+            end[5] += lasted
             end[6] += session.bytes_sent
             end[7] += session.bytes_received
         if sent or received:
-            for each in (user, destination, end):
-                each[3] += sent
-                each[4] += received
+            user[3] += sent
+            user[4] += received
+            destination[3] += sent
+            destination[4] += received
+            end[3] += sent
+            end[4] += received
     return {hour: _tables(*counts) for hour, counts in hours.items()}
 
 

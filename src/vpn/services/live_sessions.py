@@ -70,7 +70,13 @@ class LiveSessions:
                 session_.packets_sent = each.packets_sent
                 session_.packets_received = each.packets_received
                 moved.append(Change(session_, sent, received))
-        return News(worker, began, moved, [_change(session, live.pop(session.id, None)) for session in ended])
+        over = [
+            _change(session, live.pop(session.id))
+            if session.id in live
+            else Change(session, session.bytes_sent, session.bytes_received)
+            for session in ended
+        ]
+        return News(worker, began, moved, over)
 
     def take(self, worker: int) -> list[Session]:
         """The live sessions of a worker that is gone; they are not here any more."""

@@ -67,8 +67,17 @@ class Traffic:
         sessions, users, destinations = window.sessions, window.users, window.destinations
         for session, sent, received in chain(news.moved, news.ended):
             if sent or received:
-                _add(users, session.user, sent, received)
-                _add(destinations, session.host, sent, received)
+                user, host = session.user, session.host
+                if user in users and host in destinations:  # nearly always: a call for each would cost as much again
+                    found = users[user]
+                    found[0] += sent
+                    found[1] += received
+                    found = destinations[host]
+                    found[0] += sent
+                    found[1] += received
+                else:
+                    _add(users, user, sent, received)
+                    _add(destinations, host, sent, received)
                 if not session.ended:
                     _add(sessions, session.id, sent, received)
             if session.status == "rejected_by_acl":

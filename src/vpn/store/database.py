@@ -34,6 +34,7 @@ _POSTGRESQL: dict[str, Any] = {
     "options": "-c jit=off",  # compiling statements takes longer than all of ours
 }
 """What PostgreSQL's client is told, unless the URL says otherwise."""
+_PREPARED = 24  # statements that a connection to SQLite keeps; those that insert sessions are large, and of one segment
 _SHOWN = 1000  # characters of a slow statement
 _MIGRATION_LOCK = 0x76706E  # any number, the same for all daemons on one PostgreSQL
 
@@ -72,7 +73,7 @@ class Database:
         said = {name: value for name, value in _POSTGRESQL.items() if name not in parsed.query and not self.is_sqlite}
         self._engine = create_async_engine(
             parsed.set(drivername=driver),
-            connect_args=said,
+            connect_args={"cached_statements": _PREPARED} if self.is_sqlite else said,
             pool_pre_ping=not self.is_sqlite,
             hide_parameters=True,
         )

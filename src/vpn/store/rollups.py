@@ -105,8 +105,8 @@ class Rollups:
         for session, _, _ in stored:
             if session.status == "active":
                 self._told[session.id] = (session.bytes_sent, session.bytes_received)
-            else:
-                self._told.pop(session.id, None)
+            elif session.id in self._told:
+                del self._told[session.id]
 
     async def _fold(self, connection: AsyncConnection, hours: Range) -> None:
         for span in ("day", "month"):

@@ -20,7 +20,7 @@ from vpn.domain.address import pack
 from vpn.domain.session import Session
 from vpn.store.tables import session_table
 
-_STEP = 100  # rows in a statement of SQLite, which takes 32,766 values at most
+_STEP = 250  # rows in a statement of SQLite, which takes 32,766 values at most; prepared, it is a megabyte
 _PAUSE = 500  # rows after which others have a turn
 _COPY_TYPES = ((LargeBinary, "bytea"), (BigInteger, "int8"), (Integer, "int4"), (Double, "float8"))
 

@@ -278,5 +278,7 @@ class SessionStore:
 
 
 def _change(session: Session, known: dict[int, tuple[int, int]]) -> Stored:
-    sent, received = known.get(session.id, (0, 0))
+    if session.id not in known:
+        return Stored(session, session.bytes_sent, session.bytes_received)
+    sent, received = known[session.id]
     return Stored(session, session.bytes_sent - sent, session.bytes_received - received)
