@@ -9,6 +9,6 @@ A worker is a process of its own that knows no database and no web framework. It
        (parsers)      └── credentials
 
 On the daemon's side, `binding` opens the listening sockets, `supervisor` hands snapshots to all workers
-and takes in their reports, and `worker_process` keeps one worker running. `control` holds the messages
-between the two sides, `channel` carries them.
+and takes in their reports, and `worker_process` keeps one worker running, whose `surroundings` are the same for all.
+`control` holds the messages between the two sides, `channel` carries them.
 """
