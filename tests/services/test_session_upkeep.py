@@ -51,12 +51,12 @@ async def test_it_indexes_and_trims_and_goes_on_after_trouble(store, monkeypatch
     monkeypatch.setattr(session_upkeep, "LOOK", 0.001)
     monkeypatch.setattr(session_upkeep, "PAUSE", 0.001)
     tend = store.tend
-    troubles = iter([True])
+    troubles = iter([Unavailable("database_unreachable", "gone", "wait"), ZeroDivisionError()])
     indexed = asyncio.Event()
 
     async def tend_at_last(*, busy):
-        if next(troubles, False):
-            raise Unavailable("database_unreachable", "gone", "wait")
+        for trouble in troubles:
+            raise trouble
         tended = await tend(busy=busy)
         if not tended:
             indexed.set()
@@ -82,6 +82,7 @@ async def test_it_indexes_and_trims_and_goes_on_after_trouble(store, monkeypatch
             await task
     assert [(line["log_level"], line["event"]) for line in lines] == [
         ("warning", "the history of sessions cannot be looked after now"),
+        ("error", "defect while looking after the history of sessions"),
         ("info", "old sessions removed"),
     ]
     assert await count(store) == 5

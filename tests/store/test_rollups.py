@@ -34,8 +34,12 @@ class Books:
         self.told += [(self.now, each) for each in some]
 
     async def fold(self, now):
+        """Fold all that is over by then; how many steps that took."""
         self.now = now
-        return await self.rollups.fold()
+        steps = 0
+        while await self.rollups.fold():
+            steps += 1
+        return steps
 
     async def sweep(self):
         while await self.rollups.sweep():
@@ -121,6 +125,18 @@ async def test_folding_keeps_to_whole_hours_and_does_it_once(books):
         assert (row.start, row.key, row.closed, row.bytes_received) == (floor(span, BEGIN), "alice", 1, 20)
     assert await books.fold(BEGIN + 2 * HOUR + SETTLE)
     assert {row.closed for row in await books.rows(kind="user") if row.span != "hour"} == {2}
+
+
+async def test_hours_of_a_clock_that_was_wrong_are_folded_day_by_day(books):
+    await books.add([session(ended=at) for at in (10.0, DAY + 10.0, DAY + HOUR + 10.0, 40 * DAY + 10.0, BEGIN + 10.0)])
+    assert await books.fold(BEGIN + DAY) == 4, "days with nothing in them take no step"
+    assert [(row.start, row.closed) for row in await books.rows(kind="all", span="day")] == [
+        (0, 1),
+        (DAY, 2),
+        (40 * DAY, 1),
+        (BEGIN, 1),
+    ]
+    await check(books, Range(0, BEGIN + DAY))
 
 
 async def test_what_comes_late_is_in_the_day_and_the_month(books):

@@ -50,6 +50,9 @@ class SessionUpkeep:
                     await self.trim()
             except Unavailable as error:
                 self._log.warning("the history of sessions cannot be looked after now", reason=error.message)
+            except Exception as error:
+                # Whatever it was, sessions go on being stored.
+                self._log.error("defect while looking after the history of sessions", exc_info=error)
             await asyncio.sleep(PAUSE if tended else LOOK)
 
     async def trim(self) -> int:

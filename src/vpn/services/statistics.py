@@ -106,6 +106,9 @@ class StatisticsService:
                 await self.tidy()
             except Unavailable as error:
                 self._log.warning("statistics cannot be put in order now", reason=error.message)
+            except Exception as error:
+                # Whatever it was, hours go on being over.
+                self._log.error("defect while putting statistics in order", exc_info=error)
             await asyncio.sleep(_PERIOD)
 
     async def tidy(self) -> None:
@@ -114,11 +117,13 @@ class StatisticsService:
         Raises:
             Unavailable: the store cannot be reached; the rest is done the next time.
         """
-        if await self._rollups.fold():
+        over = False
+        while await self._rollups.fold():
+            over = True
+        if over:
             await self._rollups.forget(self._settings.hours_kept, self._settings.days_kept)
-            swept = True
-            while swept:
-                swept = await self._rollups.sweep()
+            while await self._rollups.sweep():
+                pass
 
 
 def _fitting(wanted: Range, progress: Progress) -> Span:

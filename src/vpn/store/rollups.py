@@ -62,7 +62,11 @@ class Rollups:
             await self._trim(connection, *at)
 
     async def fold(self) -> bool:
-        """Add hours that are over to their days and months; whether there were any."""
+        """Add hours that are over to their days and months, those of one day at most; whether there were any.
+
+        Where the clock was wrong, hours of fifty years ago may be among them, and many days between: others that
+        write wait for one of these only.
+        """
         async with self._database.begin_writing() as connection:
             locked = await connection.execute(select(rollup_progress).with_for_update())
             folded = Progress(*locked.one()).folded
@@ -71,7 +75,9 @@ class Rollups:
                 return False
             first = await connection.scalar(statements.OLDEST, {"kind": "all", "span": "hour", "since": folded})
             if first is not None and first < end:
-                await self._fold(connection, Range(int(first), end))
+                first = int(first)
+                end = min(end, after("day", floor("day", first)))
+                await self._fold(connection, Range(first, end))
             await connection.execute(update(rollup_progress).values(folded=end))
             return True
 
