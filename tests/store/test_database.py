@@ -82,6 +82,40 @@ async def test_who_reads_first_and_writes_then_is_not_overtaken(database):
         assert bytes((await connection.execute(text("SELECT value FROM facts"))).scalar()) == b"a" * 6
 
 
+async def test_who_writes_has_a_turn_in_the_order_of_coming_however_many_write(url):
+    database = Database(url)
+    if not database.is_sqlite:
+        await database.close()
+        pytest.skip("PostgreSQL keeps a queue itself")
+    turns, late = [], []
+
+    async def write(name, times):
+        for _ in range(times):
+            async with database.begin_writing():
+                turns.append(name)
+                if name == "greedy" and len(turns) == 5:
+                    late.append(asyncio.create_task(write("late", 1)))
+                    await asyncio.sleep(0)
+
+    await asyncio.gather(write("greedy", 20), write("greedy", 20))
+    await late[0]
+    await database.close()
+    assert turns.index("late") <= 7, "only who came before is before it"
+
+
+async def test_who_writes_does_not_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr("vpn.store.database._PATIENCE", 0.01)
+    database = Database(sqlite_url(tmp_path / "vpn.db"))
+    async with database.begin_writing():
+        with pytest.raises(Unavailable, match="others have been writing") as caught:
+            async with database.begin_writing():
+                pass
+    async with database.begin_writing():
+        pass
+    await database.close()
+    assert caught.value.code == "database_unreachable"
+
+
 async def test_it_has_a_size_that_grows(database):
     async with database.begin() as connection:
         await connection.execute(text("CREATE TABLE ballast (content TEXT)"))

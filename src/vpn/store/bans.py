@@ -29,7 +29,7 @@ class BanStore:
     async def write(self, kept: Collection[Ban], removed: Collection[Subject] = ()) -> None:
         """Store these bans, in the place of earlier ones of the same subjects, and remove those of others."""
         gone = [(ban.kind, ban.subject) for ban in kept] + list(removed)
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             for at in range(0, len(gone), _AT_ONCE):
                 same = [and_(bans.c.kind == kind, bans.c.subject == it) for kind, it in gone[at : at + _AT_ONCE]]
                 await connection.execute(delete(bans).where(or_(*same)))

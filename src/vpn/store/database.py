@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ _POSTGRESQL: dict[str, Any] = {
 }
 """What PostgreSQL's client is told, unless the URL says otherwise."""
 _PREPARED = 24  # statements that a connection to SQLite keeps; those that insert sessions are large, and of one segment
+_PATIENCE = 5.0  # seconds that who writes into SQLite waits for others
 _SHOWN = 1000  # characters of a slow statement
 _MIGRATION_LOCK = 0x76706E  # any number, the same for all daemons on one PostgreSQL
 
@@ -81,6 +83,7 @@ class Database:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
         if slow:
             _log_slow_queries(self._engine.sync_engine, slow)
+        self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -100,18 +103,25 @@ class Database:
 
     @asynccontextmanager
     async def begin_writing(self) -> AsyncIterator[AsyncConnection]:
-        """As `begin`, for who reads first and writes then: with SQLite, nobody writes in between.
+        """As `begin`, for who writes: with SQLite, one after the other, in the order in which they came.
 
-        With PostgreSQL, the rows read are to be locked (`with_for_update`, which SQLite has no need of).
+        With PostgreSQL, rows that are read first are to be locked (`with_for_update`, which SQLite has no need of).
 
         Raises:
             As `begin`.
         """
-        async with self.begin() as connection:
-            if self.is_sqlite:
+        if not self.is_sqlite:
+            async with self.begin() as connection:
+                yield connection
+            return
+        await self._take_turn()
+        try:
+            async with self.begin() as connection:
                 # The driver would begin only at the first write, and fail if another one came first.
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
+                yield connection
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def begin_reading(self) -> AsyncIterator[AsyncConnection]:
@@ -153,6 +163,15 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+    async def _take_turn(self) -> None:
+        """SQLite keeps no queue: it looks now and then, and among many that write who waits might never find a gap."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._turn.acquire()
+        except TimeoutError:
+            problem = f"{self.name}: others have been writing for {_PATIENCE:.0f} seconds"
+            raise Unavailable("database_unreachable", problem, "is the disk slow?") from None
 
     def _upgrade(self, connection: Connection) -> None:
         # Imported here because it takes long, and nine megabytes that most starts do without.

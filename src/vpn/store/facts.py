@@ -21,5 +21,5 @@ class FactStore:
 
     async def put(self, name: str, value: bytes) -> None:
         """Write a fact that is not there yet."""
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             await connection.execute(insert(facts).values(name=name, value=value))

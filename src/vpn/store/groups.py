@@ -40,7 +40,7 @@ class GroupStore:
             Conflict: the name is taken.
         """
         try:
-            async with self._database.begin() as connection:
+            async with self._database.begin_writing() as connection:
                 await connection.execute(insert(groups).values(_values(group)))
         except IntegrityError:
             raise _taken(group.name) from None

@@ -85,7 +85,7 @@ class PolicyStore:
             number=after + 1, created_at=now, author=author, comment=comment, digest=digest_of(policy), policy=policy
         )
         try:
-            async with self._database.begin() as connection:
+            async with self._database.begin_writing() as connection:
                 await connection.execute(insert(policies).values(msgspec.structs.asdict(made)))
         except IntegrityError:
             raise changed_meanwhile(after) from None

@@ -71,13 +71,13 @@ class UsageStore:
 
     async def book(self, meter: int, counted: Sequence[Counted]) -> None:
         """Book what is new in these counts of this meter."""
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             for start in range(0, len(counted), _CHUNK):
                 await self._book(connection, meter, counted[start : start + _CHUNK])
 
     async def close_meter(self, meter: int) -> None:
         """Everything of this meter is booked, and it is no more."""
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             await connection.execute(delete(ledger).where(ledger.c.meter == meter))
 
     async def since(self, users: Iterable[tuple[int, date]]) -> dict[int, int]:
@@ -117,7 +117,7 @@ class UsageStore:
 
     async def set_quota(self, user: int, quota: Quota) -> None:
         """Let a user's quota stand like this."""
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             row = msgspec.structs.asdict(quota)
             await self._put(connection, quotas, [row | {"user_id": user}], change=tuple(row))
 
@@ -127,13 +127,13 @@ class UsageStore:
             msgspec.structs.asdict(Quota(warned_at=since, warned=percent)) | {"user_id": user}
             for user, (since, percent) in warned.items()
         ]
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             for start in range(0, len(rows), _CHUNK):
                 await self._put(connection, quotas, rows[start : start + _CHUNK], change=("warned_at", "warned"))
 
     async def forget(self, users: Sequence[int]) -> None:
         """Sweep away what was booked for users who are no more."""
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             for table in (usage, quotas, ledger):
                 for start in range(0, len(users), _CHUNK):
                     await connection.execute(delete(table).where(table.c.user_id.in_(users[start : start + _CHUNK])))

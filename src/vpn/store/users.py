@@ -135,7 +135,7 @@ class UserStore:
         Raises:
             NotFound: nobody bears the name.
         """
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             removed = await connection.execute(delete(users).where(meant(Selection(names=(name,)))))
         if not removed.rowcount:
             raise _unknown(name)
@@ -145,7 +145,7 @@ class UserStore:
         if not moments:
             return
         first = update(users).where(users.c.id == bindparam("number"), users.c.first_used_at.is_(None))
-        async with self._database.begin() as connection:
+        async with self._database.begin_writing() as connection:
             await connection.execute(
                 first.values(first_used_at=bindparam("moment")),
                 [{"number": number, "moment": moment} for number, moment in moments.items()],
