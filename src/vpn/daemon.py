@@ -38,6 +38,7 @@ from vpn.signals import reload_on_hangup, stop_on_signals
 
 FIRST_USER = "me"
 _FIRST_NOTE = "made at the first start"
+_RETRY = 1.0  # seconds until what could not be noted is tried again
 _COMMAND = 3.0  # seconds that a command without a daemon may still have the data directory
 
 
@@ -141,7 +142,8 @@ async def _serve(
                 for server in servers:
                     server.start()
                 log.log(standing.level, standing.event, **standing.fields)
-                await _announce(announce, _announcement(house, directory, api_socket, first), house)
+                if not await _announce(announce, _announcement(house, directory, api_socket, first), house):
+                    tasks.append(asyncio.create_task(_note_welcome_later(house)))
                 listening = [str(each.listen) for each in house.data_plane.inbounds()]
                 gc.freeze()  # looking for garbage among all that stays would hold up the API for a tenth of a second
                 log.info("ready", proxy=listening, workers=settings.proxy.workers)
@@ -174,8 +176,12 @@ async def _start(supervisor: Supervisor, house: House) -> None:
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await task
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # what is behind us is to be closed all the same
+            structlog.get_logger("daemon").error("defect in what goes on beside", exc_info=error)
 
 
 async def _welcome(house: House) -> Admission | None:
@@ -191,13 +197,31 @@ async def _welcome(house: House) -> Admission | None:
     return None
 
 
-async def _announce(announce: Callable[[Announcement], None], announcement: Announcement, house: House) -> None:
-    """Show the person what there is; the first user counts as shown only then."""
+async def _announce(announce: Callable[[Announcement], None], announcement: Announcement, house: House) -> bool:
+    """Show the person what there is; the first user counts as shown only then. False: that is still to be noted."""
     try:
         announce(announcement)
     except OSError as error:
         structlog.get_logger("daemon").warning("nothing can be printed", reason=error.strerror)
-        return
+        return True
+    try:
+        await _note_welcome(house)
+    except Unavailable as error:
+        event = "that the first user was shown cannot be noted now"
+        structlog.get_logger("daemon").warning(event, reason=error.message)
+        return False
+    return True
+
+
+async def _note_welcome_later(house: House) -> None:
+    """Note it once the store can be reached: the next start would make a new password otherwise."""
+    while True:
+        await asyncio.sleep(_RETRY)
+        with contextlib.suppress(Unavailable):
+            return await _note_welcome(house)
+
+
+async def _note_welcome(house: House) -> None:
     if await house.facts.get(WELCOMED) is None:
         await house.facts.put(WELCOMED, b"")
 
