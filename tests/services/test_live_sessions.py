@@ -42,6 +42,15 @@ def test_the_sessions_of_a_worker_that_is_gone_are_taken_away():
     assert live.get(2) == msgspec.structs.replace(session(2))
 
 
+def test_what_was_heard_of_before_a_worker_was_gone_is_not_told_again():
+    live = LiveSessions()
+    live.hear(0, report([session(1, bytes_sent=10), session(2, bytes_received=5)]), [])
+    taken = live.take(0)
+    news = live.hear(0, report(), [msgspec.structs.replace(each, status="closed") for each in taken])
+    assert [(each.session.id, each.sent, each.received) for each in news.ended] == [(1, 0, 0), (2, 0, 0)]
+    assert len(live) == 0
+
+
 def test_those_are_gone_whose_end_was_lost():
     live = LiveSessions()
     live.hear(0, report([session(1), session(2), session(3)]), [])

@@ -34,6 +34,8 @@ class LiveSessions:
 
     def __init__(self) -> None:
         self._workers: dict[int, dict[int, Session]] = {}
+        self._gone: dict[int, dict[int, Session]] = {}
+        """By worker: those that were live when it went, until their end is heard of."""
 
     def __len__(self) -> int:
         return sum(map(len, self._workers.values()))
@@ -70,6 +72,9 @@ class LiveSessions:
                 session_.packets_sent = each.packets_sent
                 session_.packets_received = each.packets_received
                 moved.append(Change(session_, sent, received))
+        gone = self._gone.get(worker)
+        if gone:
+            live |= {session.id: gone.pop(session.id) for session in ended if session.id in gone}
         over = [
             _change(session, live.pop(session.id))
             if session.id in live
@@ -80,7 +85,8 @@ class LiveSessions:
 
     def take(self, worker: int) -> list[Session]:
         """The live sessions of a worker that is gone; they are not here any more."""
-        return list(self._workers.pop(worker, {}).values())
+        self._gone[worker] = self._workers.pop(worker, {})
+        return list(self._gone[worker].values())
 
 
 def _change(session: Session, before: Session | None) -> Change:
