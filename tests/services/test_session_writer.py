@@ -365,3 +365,27 @@ async def test_who_asks_finds_what_has_just_ended_and_live_sessions_as_they_were
     assert (await house.store.get(7)).bytes_sent == 5, "it was a moment ago"
     running.cancel()
     await house.writer.close()
+
+
+async def test_who_asks_is_answered_however_much_goes_on_coming(tmp_path, database):
+    house = House(tmp_path / "sessions", database)
+    await house.begin()
+    write = house.store.write
+
+    async def write_and_have_more(batches):
+        await write(batches)
+        house.end(10)
+
+    house.store.write = write_and_have_more
+    running = asyncio.create_task(house.writer.run())
+    await asyncio.sleep(0)
+    house.end(10)
+    for _ in range(3):  # the first comes before the writing, the others amid it
+        asked = house.number
+        async with asyncio.timeout(session_writer.ASKING * 0.9):
+            await house.writer.settle()
+        assert set(range(1, asked + 1)) <= set(await house.stored())
+    house.store.write = write
+    running.cancel()
+    await house.writer.close()
+    assert await house.stored() == list(range(1, house.number + 1))

@@ -35,7 +35,7 @@ from vpn.store.sessions import Batch, SessionStore
 RETRY = 1.0  # seconds after a batch that could not be written
 PROMPT = 1.0  # seconds that what was left behind may hold up a start; the rest is stored while we serve
 PATIENCE = 5.0  # seconds that a store may hold up the end
-GIVE_WAY = 0.15  # seconds between two batches at most, so that others can write
+GIVE_WAY = 0.15  # seconds between two batches at most, so that there is time for others
 _AWAY = "sessions cannot be stored now"
 QUIET = 10.0  # seconds between two lines about the same trouble
 
@@ -204,16 +204,24 @@ class SessionWriter:
         self._spill.close()
 
     async def _round(self) -> None:
-        """Write what waits, and answer who has asked."""
+        """Write what waits, and what comes meanwhile."""
+        while await self._turn():
+            pass
+
+    async def _turn(self) -> bool:
+        """Write what waits at this moment, and answer who has asked by now; False: nothing waits any more."""
         askers, self._askers = self._askers, []
+        interval = self._settings.checkpoint_interval
         try:
-            interval = self._settings.checkpoint_interval
-            while await self._step():
-                await self._checkpoint(interval)
-                # SQLite keeps no queue: who waits to write looks now and then, every tenth of a second at last.
-                await asyncio.sleep(min(self._counted.last_seconds / 3, GIVE_WAY))
+            more = True
+            batches = 1 + self._queue.waiting // self._settings.batch_size
+            while more and batches:
+                batches -= 1
+                more = await self._step()
+                await asyncio.sleep(min(self._counted.last_seconds / 3, GIVE_WAY) if more else 0)
             few = len(self._live) <= MOST_SETTLED
             await self._checkpoint(min(FRESH, interval) if askers and few else interval)
+            return more
         finally:
             for asker in askers:
                 if not asker.done():
