@@ -25,9 +25,11 @@ from vpn.domain.session import Session
 from vpn.domain.spans import DAY, HOUR, Range, Span, floor, starts
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.statistics import StatisticsService
+from vpn.services.unstored import Unstored
 from vpn.settings.statistics import StatisticsSettings
 from vpn.store.database import Database, sqlite_url
 from vpn.store.rollups import Rollups
+from vpn.store.sessions import SessionStore
 from vpn.store.statistics import StatisticsStore, Subject
 from vpn.store.tables import rollup_progress, rollups
 
@@ -155,7 +157,11 @@ async def run(url: str | URL, name: str, times: int) -> bool:
         moments = [float(NOW)]
         store = Rollups(database, most, lambda: moments[0])
         service = StatisticsService(
-            StatisticsStore(database), store, LiveSessions(), StatisticsSettings(), lambda: moments[0]
+            StatisticsStore(database),
+            store,
+            Unstored(LiveSessions(), SessionStore(database)),
+            StatisticsSettings(),
+            lambda: moments[0],
         )
         good = await read(service, times)
         print()

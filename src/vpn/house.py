@@ -43,6 +43,7 @@ from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
 from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
+from vpn.services.unstored import Unstored
 from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 from vpn.settings.bans import ban_rules_of
@@ -227,6 +228,7 @@ def _sessions(settings: Settings, directory: DataDirectory, database: Database, 
     rollups = Rollups(database, most, time.time)
     store = SessionStore(database, rollups.add)
     writer = SessionWriter(directory.journals, store, live, settings.sessions, time.time, observation.tracer)
+    unstored = Unstored(live, store, writer.unstored)
     feed = SessionFeed(live, writer if settings.sessions.enabled else None)
     feed.tell(log_sessions)
     return _Sessions(
@@ -235,7 +237,7 @@ def _sessions(settings: Settings, directory: DataDirectory, database: Database, 
         feed,
         SessionHistory(store, live, writer, time.time),
         SessionUpkeep(store, settings.sessions, time.time),
-        StatisticsService(StatisticsStore(database), rollups, live, settings.statistics, time.time),
+        StatisticsService(StatisticsStore(database), rollups, unstored, settings.statistics, time.time),
     )
 
 

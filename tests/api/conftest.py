@@ -41,6 +41,7 @@ from vpn.services.snapshots import Snapshots
 from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
 from vpn.services.telemetry import Telemetry
+from vpn.services.unstored import Unstored
 from vpn.services.usage import UsageService
 from vpn.services.users import UserService
 from vpn.settings.bans import ban_rules_of
@@ -119,7 +120,7 @@ async def app(tmp_path: Path, log_services: dict[str, Any]) -> AsyncIterator[Fas
         statistics=StatisticsService(
             StatisticsStore(database),
             Rollups(database, {}, time.time),
-            live,
+            Unstored(live, sessions),
             settings.statistics,
             time.time,
         ),

@@ -389,3 +389,19 @@ async def test_who_asks_is_answered_however_much_goes_on_coming(tmp_path, databa
     running.cancel()
     await house.writer.close()
     assert await house.stored() == list(range(1, house.number + 1))
+
+
+async def test_what_waits_is_told_until_it_is_stored_and_not_a_moment_longer(house):
+    house.end(3)
+    assert [each.id for each in house.writer.unstored()] == [1, 2, 3]
+    house.store.deaf = True
+    with pytest.raises(Unavailable):
+        await house.writer.flush()
+    assert list(house.writer.unstored()) == [], "the store has them, though it did not say so"
+    house.store.deaf = False
+    house.end(2)
+    assert [each.id for each in house.writer.unstored()] == [4, 5]
+    await house.writer.flush()
+    assert list(house.writer.unstored()) == []
+    await fill(house)
+    assert list(house.writer.unstored()) == [], "what is on disk is not told"

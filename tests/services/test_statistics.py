@@ -1,19 +1,22 @@
 import asyncio
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from tests.support.sums import over
 from vpn.domain.errors import Invalid, Unavailable
-from vpn.domain.rollups import Stored, Sums
+from vpn.domain.rollups import Sums
 from vpn.domain.session import Session
 from vpn.domain.spans import DAY, HOUR, Range
 from vpn.proxy.control import Moved, Report
 from vpn.services.live_sessions import LiveSessions
-from vpn.services.statistics import StatisticsService
+from vpn.services.statistics import StatisticsService, Totals
+from vpn.services.unstored import Unstored
 from vpn.settings.statistics import StatisticsSettings
 from vpn.store.rollups import Rollups
+from vpn.store.sessions import Batch, SessionStore
 from vpn.store.statistics import StatisticsStore, Subject
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +32,10 @@ class Books:
         self.rollups = Rollups(database, {}, lambda: self.now)
         self.store = StatisticsStore(database)
         settings = StatisticsSettings(hours_kept=1, days_kept=31)
-        self.service = StatisticsService(self.store, self.rollups, self.live, settings, lambda: self.now)
+        self.sessions = SessionStore(database, self.rollups.add)
+        self.waiting = []
+        unstored = Unstored(self.live, self.sessions, lambda: self.waiting)
+        self.service = StatisticsService(self.store, self.rollups, unstored, settings, lambda: self.now)
         self.database = database
 
     async def add(self, *some):
@@ -51,11 +57,11 @@ async def test_live_sessions_are_in_the_totals_with_what_nobody_was_told(books):
     live = [Session(number, "main", "192.0.2.1", 1, NOW - 5.0, bytes_sent=100, bytes_received=50) for number in (1, 2)]
     books.live.hear(0, Report(0, 0, 0, 0, live=live, moved=[]), [])
     await books.add(over(NOW - 10.0))
-    for stored in (Stored(live[0], 100, 50), Stored(live[1], 100, 50)):
+    for stored in live:
         totals = await books.service.totals(back(hours=1))
         assert (totals.active, totals.sums.closed) == (2, 1)
         assert (totals.sums.bytes_sent, totals.sums.bytes_received) == (100 + 100 + 10, 50 + 50 + 20)
-        await books.add(stored)
+        await books.sessions.checkpoint([stored])
     books.live.hear(0, Report(0, 0, 0, 0, live=[], moved=[Moved(1, 107, 50, 0, 0)]), [])
     totals = await books.service.totals(back(hours=1))
     assert (totals.sums.bytes_sent, totals.sums.bytes_received) == (107 + 100 + 10, 50 + 50 + 20)
@@ -63,14 +69,37 @@ async def test_live_sessions_are_in_the_totals_with_what_nobody_was_told(books):
     assert (past.active, past.sums) == (0, Sums())
 
 
-async def test_what_was_told_of_a_session_is_forgotten_at_its_end(books):
+async def test_totals_only_grow_while_a_session_lives_ends_waits_and_is_stored(books):
     session = Session(1, "main", "192.0.2.1", 1, NOW - 5.0, bytes_sent=100)
-    await books.add(Stored(session, 100, 0))
-    assert books.rollups.told(1) == (100, 0)
-    session.end("closed", "eof", NOW - 1.0)
-    await books.add(Stored(session, 0, 0))
-    assert books.rollups.told(1) == (0, 0)
-    assert (await books.service.totals(back(hours=1))).sums == Sums(1, 0, 0, 100, 0, 4000)
+    books.live.hear(0, Report(0, 0, 0, 0, live=[session]), [])
+    await books.sessions.checkpoint([session])
+    ended = msgspec.structs.replace(session, status="closed", bytes_sent=130, ended=NOW - 1.0)
+    books.live.hear(0, Report(0, 0, 0, 0), [ended])
+    books.waiting.append(ended)
+    complete = Totals(Range(NOW - 30 * 60 - HOUR, NOW + 30 * 60), Sums(1, 0, 0, 130, 0, 4000), 0)
+    assert await books.service.totals(back(hours=1)) == complete
+    assert (await books.service.totals(Range(NOW - 2 * HOUR, NOW - HOUR))).sums == Sums()
+    await books.sessions.write([Batch(1, 8, [ended])])
+    books.waiting.clear()
+    assert await books.service.totals(back(hours=1)) == complete
+    assert books.sessions.told(1) == (0, 0)
+
+
+async def test_what_is_stored_while_totals_are_read_is_in_them_once(books, monkeypatch):
+    session = Session(1, "main", "192.0.2.1", 1, NOW - 5.0, bytes_sent=100)
+    books.live.hear(0, Report(0, 0, 0, 0, live=[session]), [])
+    total = books.store.total
+    steps = [True]
+
+    async def total_meanwhile(wanted):
+        found = await total(wanted)
+        if steps:
+            steps.pop()
+            await books.sessions.checkpoint([session])
+        return found
+
+    monkeypatch.setattr(books.store, "total", total_meanwhile)
+    assert (await books.service.totals(back(hours=1))).sums.bytes_sent == 100
 
 
 @pytest.mark.parametrize(

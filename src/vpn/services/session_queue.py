@@ -8,6 +8,7 @@ is stored before what was read from that journal later: so the store need know n
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator
 
 from vpn.domain.session import Session
 from vpn.proxy.journal import Journal
@@ -59,6 +60,13 @@ class SessionQueue:
         waiting.sessions += sessions
         if journal.fullness > SPILL_AT:
             self._make_room(journal)
+
+    def unstored(self, reached: Callable[[int], int]) -> Iterator[Session]:
+        """The sessions in memory that are not stored; `reached` says how far a journal is."""
+        groups = [*self._sending, list(self._waiting.values())]
+        for block in (block for group in groups for block in group):
+            if not self._spill.end(block.journal):  # those on disk come first, and there are many
+                yield from block.after(reached(block.journal)).sessions
 
     def next(self) -> list[Block]:
         """What is to be stored next, in one transaction; empty: nothing waits.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,10 @@ class SessionWriter:
         if self._queue.waiting >= self._settings.batch_size:
             self._wake.set()
         self._tell_lost()
+
+    def unstored(self) -> Iterator[Session]:
+        """The sessions that ended and wait in memory."""
+        return self._queue.unstored(self._store.reached)
 
     @property
     def state(self) -> WriterState:

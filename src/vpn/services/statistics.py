@@ -9,9 +9,9 @@ from typing import NamedTuple
 import structlog
 
 from vpn.domain.errors import Invalid, Unavailable
-from vpn.domain.rollups import Kind, Sums
+from vpn.domain.rollups import Kind, Sums, tally
 from vpn.domain.spans import DAY, Progress, Range, Span, floor, starts
-from vpn.services.live_sessions import LiveSessions
+from vpn.services.unstored import Unstored
 from vpn.settings.statistics import StatisticsSettings
 from vpn.store.rollups import Rollups
 from vpn.store.statistics import Order, Ranking, StatisticsStore, Subject
@@ -19,6 +19,8 @@ from vpn.store.statistics import Order, Ranking, StatisticsStore, Subject
 MOST_POINTS = 1000
 """No series has more."""
 _PERIOD = 60.0  # seconds between two looks at whether an hour is over
+_TRIES = 50  # to read sums while nothing is committed
+_PAUSE = 0.002  # seconds between two of them
 _FEW_HOURS = 3 * DAY
 _FEW_DAYS = 100 * DAY
 _ALL = Subject()
@@ -29,7 +31,7 @@ class Totals(NamedTuple):
 
     range: Range
     sums: Sums
-    """Bytes of live sessions are in them up to now, if the range is."""
+    """If the range is up to now, so are bytes of live sessions in them, and sessions that ended and wait in memory."""
     active: int
     """Sessions that are live now; 0, if the range ended before."""
 
@@ -47,7 +49,8 @@ class StatisticsService:
     """Tells statistics. `run` it, so that a year stays as quick as a day.
 
     Args:
-        rollups: where sums are added to; it knows what of live sessions is in them, and is told when an hour is over.
+        rollups: where sums are added to; it is told when an hour is over.
+        unstored: what is not in the sums yet.
         clock: seconds since the epoch.
     """
 
@@ -55,28 +58,33 @@ class StatisticsService:
         self,
         store: StatisticsStore,
         rollups: Rollups,
-        live: LiveSessions,
+        unstored: Unstored,
         settings: StatisticsSettings,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._rollups = rollups
-        self._live = live
+        self._unstored = unstored
         self._settings = settings
         self._clock = clock
         self._log = structlog.get_logger("statistics")
 
     async def totals(self, wanted: Range) -> Totals:
         """What all sessions of a range come to."""
-        wide, sums = await self._store.total(wanted)
-        if wide.end <= self._clock():
-            return Totals(wide, sums, 0)
-        sent, received = 0, 0
-        for session in self._live:
-            told_sent, told_received = self._rollups.told(session.id)
-            sent += max(0, session.bytes_sent - told_sent)
-            received += max(0, session.bytes_received - told_received)
-        return Totals(wide, sums.plus(Sums(bytes_sent=sent, bytes_received=received)), len(self._live))
+        for _ in range(_TRIES):
+            version = self._unstored.version
+            wide, sums = await self._store.total(wanted)
+            if wide.end <= self._clock():
+                return Totals(wide, sums, 0)
+            if version == self._unstored.version and not version % 2:
+                break
+            # Sessions were stored meanwhile: they may be in both, or in neither.
+            await asyncio.sleep(_PAUSE)
+        rest = tally(self._unstored, self._clock())
+        for hour, tables in rest.items():
+            if wide.first <= hour < wide.end:
+                sums = tables["all"].get("", Sums()).plus(sums)
+        return Totals(wide, sums, self._unstored.active)
 
     async def top(self, kind: Kind, wanted: Range, order: Order, limit: int) -> Ranking:
         """The first of a kind. Live sessions are in it as far as they have been stored."""

@@ -31,11 +31,6 @@ class Rollups:
         self._database = database
         self._most = most
         self._clock = clock
-        self._told: dict[int, tuple[int, int]] = {}
-
-    def told(self, number: int) -> tuple[int, int]:
-        """Bytes of a live session, by its identifier, that are in the sums already: sent and received."""
-        return self._told.get(number, (0, 0))
 
     async def add(self, connection: AsyncConnection, stored: Sequence[Stored]) -> None:
         """Add sessions to the sums of their hours, in the transaction that stores them.
@@ -45,7 +40,6 @@ class Rollups:
         hours = tally(stored, self._clock())
         if not hours:
             return
-        self._note(stored)
         # Nothing is folded until this is committed.
         locked = select(rollup_progress.c.folded).with_for_update(read=True)
         folded = int((await connection.execute(locked)).scalar_one())
@@ -105,14 +99,6 @@ class Rollups:
                         await connection.execute(statements.DELETE, {"kind": kind, "span": span, "start": start})
                         return True
         return False
-
-    def _note(self, stored: Sequence[Stored]) -> None:
-        # Not added up but set: what was not committed is told again, and then this is right again.
-        for session, _, _ in stored:
-            if session.status == "active":
-                self._told[session.id] = (session.bytes_sent, session.bytes_received)
-            elif session.id in self._told:
-                del self._told[session.id]
 
     async def _fold(self, connection: AsyncConnection, hours: Range) -> None:
         for span in ("day", "month"):

@@ -59,6 +59,19 @@ class SessionStore:
         self._order = asyncio.Lock()
         self._live: dict[int, tuple[int, int]] | None = None
         """Sessions in `sessions_live`, and the bytes sent and received there; None: to be read."""
+        self._told: dict[int, tuple[int, int]] = {}
+        """The same, as it was known last."""
+        self._reached: dict[int, int] = {}
+        self.version = 0
+        """It is odd while something is being committed, and another one afterwards."""
+
+    def told(self, number: int) -> tuple[int, int]:
+        """Bytes of a live session, by its identifier, that are stored, and in the sums: sent and received."""
+        return self._told.get(number, (0, 0))
+
+    def reached(self, journal: int) -> int:
+        """How far a journal has been stored, as far as that is known; 0: it is not."""
+        return self._reached.get(journal, 0)
 
     async def write(self, batches: Sequence[Batch]) -> None:
         """Store sessions that ended; batches that were stored before are left out.
@@ -206,7 +219,9 @@ class SessionStore:
         self.written += len(sessions)
         for number in ended:
             del known[number]
-        self._live = known
+        self._know_live(known)
+        for batch in batches:
+            self._reached[batch.journal] = max(batch.end, self.reached(batch.journal))
 
     async def _new(self, connection: AsyncConnection, batches: Sequence[Batch]) -> list[Session]:
         """The sessions of batches that were not stored, which they are now."""
@@ -237,7 +252,10 @@ class SessionStore:
             if self._tally is not None and stored:
                 await self._tally(connection, stored)
             after = {each.session.id: (each.session.bytes_sent, each.session.bytes_received) for each in stored}
-        self._live = known | after
+        self._know_live(known | after)
+
+    def _know_live(self, live: dict[int, tuple[int, int]]) -> None:
+        self._live = self._told = live
 
     async def _known_live(self, connection: AsyncConnection) -> dict[int, tuple[int, int]]:
         if self._live is not None:
@@ -264,10 +282,13 @@ class SessionStore:
             try:
                 async with self._database.begin_writing() as connection:
                     yield connection
+                    self.version += 1
             except BaseException:
                 self._live = None
                 self._segments.know(None)
                 raise
+            finally:
+                self.version += self.version % 2
 
     @asynccontextmanager
     async def _searching(self) -> AsyncIterator[Search]:
