@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 
 import msgspec
 from sqlalchemy import delete, select, text
@@ -87,7 +88,8 @@ class SessionStore:
         Raises:
             Unavailable: the store cannot be reached.
         """
-        await self._retry(lambda careful: self._checkpoint(live, careful=careful))
+        now = [copy(session) for session in live]  # they move on while this is written
+        await self._retry(lambda careful: self._checkpoint(now, careful=careful))
 
     async def close_active(self, reason: str, now: float) -> None:
         """Nothing is live any more: close what is stored as such, in steps.
