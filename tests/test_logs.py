@@ -1,3 +1,5 @@
+import errno
+import io
 import json
 import logging
 import re
@@ -94,6 +96,23 @@ def test_fields_are_bounded(log, capsys):
     logs.configure(level="info", format="json")
     log().info("x", host="a" * 100_000)
     assert len(lines(capsys)[0]["host"]) < 1000
+
+
+class Full(io.StringIO):
+    def flush(self):
+        raise OSError(errno.ENOSPC, "no space")
+
+
+def test_a_full_disk_stops_nobody_and_what_it_cost_is_told(log, capsys, monkeypatch):
+    logs.configure(level="info", format="json")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", Full())
+        log().info("one")
+        log().info("two")
+    log().info("three")
+    first, second = lines(capsys)
+    assert first["event"] == "three"
+    assert (second["event"], second["lines"]) == ("lines of the log could not be written", 2)
 
 
 def test_each_area_may_have_a_level(log, capsys):

@@ -50,15 +50,36 @@ class Listeners(NamedTuple):
     """Hears the lines from level info up, of sessions from warning, even where fewer are shown."""
 
 
+class _Output:
+    """Standard error. A disk that is full, or a reader that has gone, stops nobody who has something to say."""
+
+    def __init__(self) -> None:
+        self._lost = 0
+        self._lock = threading.Lock()
+
+    def write(self, line: str) -> None:
+        """Print one line, or count it as lost; lines that were lost are told of once there is one that is not."""
+        with self._lock:
+            try:
+                print(line, file=sys.stderr, flush=True)
+            except (OSError, ValueError):  # ValueError: it is closed
+                self._lost += 1
+                return
+            lost, self._lost = self._lost, 0
+        if lost:
+            structlog.get_logger(_DEFAULT_AREA).warning("lines of the log could not be written", lines=lost)
+
+
 class _Area:
     """What structlog wraps: knows its area, and prints."""
 
-    def __init__(self, area: str = _DEFAULT_AREA) -> None:
+    def __init__(self, output: _Output, area: str = _DEFAULT_AREA) -> None:
         self.area = area
+        self._output = output
 
     def msg(self, message: str) -> None:
         """Print one line."""
-        print(message, file=sys.stderr, flush=True)
+        self._output.write(message)
 
     debug = info = warning = error = critical = log = msg
 
@@ -121,7 +142,7 @@ def configure(
             *_rendering(format),
         ],
         wrapper_class=_wrapper(threshold, thresholds, lowered=listeners is not None),
-        logger_factory=_Area,
+        logger_factory=partial(_Area, _Output()),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

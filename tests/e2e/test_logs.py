@@ -70,3 +70,10 @@ def test_noteworthy_events_of_a_daemon(data_dir):
         assert found["worker died"]["severity"] == "error"
         assert found["worker started again"]["category"] == "proxy"
         assert found["ready"]["severity"] == "info"
+
+
+def test_a_daemon_whose_log_cannot_be_written_serves_and_remembers(data_dir):
+    with running_daemon(data_dir, through=("sh", "-c", 'exec "$@" 2>/dev/full', "sh")) as daemon:
+        assert curl("-x", f"socks5://alice:wrong@127.0.0.1:{daemon.port}", "http://127.0.0.1:1/").code
+        until(lambda: "authentication failed" in daemon.vpn("logs").out)
+        assert "ready" in daemon.vpn("logs", "--area", "daemon").out
