@@ -5,6 +5,7 @@ import pytest
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.proxy.control import UpstreamReport
+from vpn.proxy.counters import WorkerCounters
 from vpn.proxy.supervisor import Totals
 from vpn.proxy.surroundings import WorkerStatus
 from vpn.services.data_plane import DataPlane
@@ -27,6 +28,7 @@ class FakePlane:
         self.opened = 0
         self.workers = [WorkerStatus(number=0, pid=0, ready=False, restarts=0, active=0)]
         self.reports = []
+        self.states = {}
 
     def connections(self, bound):
         return 7
@@ -39,6 +41,12 @@ class FakePlane:
 
     def upstreams(self):
         return self.reports
+
+    def counters(self):
+        return WorkerCounters()
+
+    def gauges(self):
+        return self.states
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import os
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +9,7 @@ from vpn.services.metrics import daemon_figures as figures
 from vpn.services.metrics.facts import Facts
 from vpn.services.metrics.histogram import Histogram
 from vpn.services.metrics.sheet import Sheet
+from vpn.services.session_writer import WriterState
 
 
 @pytest.fixture
@@ -32,8 +32,16 @@ def test_the_process(sheet):
 
 
 def test_the_writer(sheet):
-    state = SimpleNamespace(
-        waiting=1, spilled=2, spilled_bytes=3, lost=4, batches=5, last_seconds=6.0, total_seconds=7.0
+    state = WriterState(
+        waiting=1,
+        spilled=2,
+        spilled_bytes=3,
+        lost=4,
+        written=8,
+        batches=5,
+        last_seconds=6.0,
+        total_seconds=7.0,
+        failing=False,
     )
     figures.put_writer(sheet, state)
     families = (

@@ -1,14 +1,13 @@
-from types import SimpleNamespace
-
 import pytest
 
 from vpn.monitoring import plane_families as table
+from vpn.proxy.counters import LOOKUP_BOUNDS, WorkerCounters, WorkerGauges
 from vpn.services.metrics.plane_figures import put_counters, put_inbounds, put_upstreams, put_workers
 from vpn.services.metrics.sheet import Sheet
 from vpn.services.metrics.sources import WorkerFigures
 from vpn.services.metrics.steady import Steady
 
-STATE = SimpleNamespace(descriptors=6, loop_lag=0.5, pipes_in_use=3, sessions_waiting=8)
+STATE = WorkerGauges(descriptors=6, loop_lag=0.5, pipes_in_use=3, sessions_waiting=8)
 
 
 @pytest.fixture
@@ -30,9 +29,13 @@ def counted():
     )
     numbers = {name: number for number, name in enumerate(names.split(), 1)}
     buckets = [1] * (len(table.LOOKUP_TIMES) + 1)
-    return SimpleNamespace(
+    return WorkerCounters(
         **numbers | {"lookups": 100, "handshake_errors": {"x": 30}, "lookup_buckets": buckets, "lookup_seconds": 4.5}
     )
+
+
+def test_lookups_are_counted_by_the_bounds_of_the_table():
+    assert table.LOOKUP_TIMES == LOOKUP_BOUNDS
 
 
 def test_what_workers_count(sheet):

@@ -16,7 +16,7 @@ from vpn.services.data_plane import Reloads
 from vpn.services.metrics.facts import Facts
 from vpn.services.metrics.histogram import Histogram
 from vpn.services.metrics.sheet import Sheet
-from vpn.services.metrics.sources import WriterState
+from vpn.services.session_writer import WriterState
 
 
 def put_process(sheet: Sheet, started: float, lag: Histogram) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from vpn.domain.inbound import Inbound
 from vpn.monitoring import plane_families as table
 from vpn.proxy.control import UpstreamReport
+from vpn.proxy.counters import WorkerCounters
 from vpn.services.metrics.sheet import Sheet, histogram_of
-from vpn.services.metrics.sources import WorkerCounts, WorkerFigures
+from vpn.services.metrics.sources import WorkerFigures
 from vpn.services.metrics.steady import Steady
 
 
-def put_counters(sheet: Sheet, counted: WorkerCounts) -> None:
+def put_counters(sheet: Sheet, counted: WorkerCounters) -> None:
     """What workers count besides sessions."""
     for result, source, count in (
         ("accepted", "remembered", counted.accepted_remembered),

@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 
 from vpn.domain.inbound import Inbound
 from vpn.monitoring.daemon_families import SCRAPE_TIME, SCRAPES
+from vpn.proxy.supervisor import Supervisor
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
@@ -20,7 +21,7 @@ from vpn.services.metrics.facts import FactFinder, Facts
 from vpn.services.metrics.loop_lag import LoopLag
 from vpn.services.metrics.session_figures import put_sessions
 from vpn.services.metrics.sheet import Sheet
-from vpn.services.metrics.sources import Plane, read_counters, read_workers, read_writer
+from vpn.services.metrics.sources import read_workers
 from vpn.services.metrics.steady import Steady
 from vpn.services.metrics.tally import Tally
 from vpn.services.session_writer import SessionWriter
@@ -59,7 +60,7 @@ class MetricsService:
     def __init__(self, sources: Sources, *, public: bool = False) -> None:
         self._sources = sources
         self.public = public
-        self._plane: Plane | None = None
+        self._supervisor: Supervisor | None = None
         self._steady = Steady()
         self._started = time.time()
         self._made: dict[bool, tuple[float, Exposition]] = {}
@@ -67,9 +68,9 @@ class MetricsService:
         self._scrapes = 0
         self._scrape_time = 0.0
 
-    def watch(self, plane: Plane) -> None:
-        """Speak of this data plane from now on; until then, nothing is served."""
-        self._plane = plane
+    def watch(self, supervisor: Supervisor) -> None:
+        """These workers serve, from now on."""
+        self._supervisor = supervisor
 
     async def expose(self, accept: str) -> Exposition:
         """The metrics: in OpenMetrics if an ``Accept`` header names it, else in Prometheus' text format."""
@@ -92,24 +93,20 @@ class MetricsService:
 
     def sheet(self, facts: Facts) -> Sheet:
         """All figures as they are now; nothing happens in between."""
-        sources, plane, sheet = self._sources, self._plane, Sheet()
+        sources, supervisor, sheet = self._sources, self._supervisor, Sheet()
         started = 0
         connections: dict[str, int] = {}
         inbounds: Sequence[Inbound] = sources.data_plane.inbounds()
-        if plane is not None:
-            started = plane.totals().opened
-            connections = {bound.inbound.name: plane.connections(bound) for bound in plane.bound}
-            counters = read_counters(plane)
-            if counters is not None:
-                plane_figures.put_counters(sheet, counters)
-            plane_figures.put_upstreams(sheet, plane.upstreams(), self._steady)
-            plane_figures.put_workers(sheet, read_workers(plane), self._steady)
+        if supervisor is not None:
+            started = supervisor.totals().opened
+            connections = {bound.inbound.name: supervisor.connections(bound) for bound in supervisor.bound}
+            plane_figures.put_counters(sheet, supervisor.counters())
+            plane_figures.put_upstreams(sheet, supervisor.upstreams(), self._steady)
+            plane_figures.put_workers(sheet, read_workers(supervisor), self._steady)
         plane_figures.put_inbounds(sheet, connections, inbounds, sources.data_plane.max_connections)
         put_sessions(sheet, sources.tally, list(sources.live), started)
         daemon_figures.put_process(sheet, self._started, sources.lag.histogram)
-        writer = read_writer(sources.writer)
-        if writer is not None:
-            daemon_figures.put_writer(sheet, writer)
+        daemon_figures.put_writer(sheet, sources.writer.state)
         daemon_figures.put_facts(sheet, facts)
         enforcement = sources.enforcement
         daemon_figures.put_standings(sheet, enforcement.kept_out(), enforcement.warned(), enforcement.events)
