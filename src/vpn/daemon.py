@@ -31,6 +31,7 @@ from vpn.proxy.surroundings import Daemon
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
 from vpn.services.data_plane import bind_all, check_files, port_trouble
+from vpn.services.spare_memory import share_heap
 from vpn.services.users import Admission
 from vpn.settings.model import Settings
 from vpn.settings.plane import inbounds_of
@@ -74,6 +75,7 @@ def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], Non
     """
     settings = reread()
     os.umask(0o077)
+    share_heap()
     observation = Observation(settings)
     observation.log()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

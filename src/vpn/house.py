@@ -41,6 +41,7 @@ from vpn.services.session_upkeep import SessionUpkeep
 from vpn.services.session_writer import SessionWriter
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
+from vpn.services.spare_memory import keep_small
 from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
 from vpn.services.unstored import Unstored
@@ -106,6 +107,7 @@ class House(NamedTuple):
         yield self.statistics.run()
         yield self.monitoring.run()
         yield self.lag.run()
+        yield keep_small()
 
     async def close(self) -> None:
         """The workers are gone, and so are the loops: book what was counted last, and store the last sessions."""

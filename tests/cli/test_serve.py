@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,11 @@ def test_bad_flags(vpn, arguments, code, says):
     result = vpn("serve", *arguments)
     assert result.code == code
     assert says in result.err
+
+
+def test_what_structlog_would_like_to_have_is_not_in_memory():
+    command = [sys.executable, "-X", "importtime", "-m", "vpn", "serve", "--set", "proxy.workers=none"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode
+    assert "structlog.dev" in done.stderr
+    assert "rich.console" not in done.stderr

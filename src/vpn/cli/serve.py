@@ -45,8 +45,11 @@ def serve(
     }
     flags = {key: value for key, value in named.items() if value is not None} | _pairs(settings or [])
 
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it for nothing: 4 MB
     from vpn.daemon import serve as run
     from vpn.settings.load import load_settings
+
+    del sys.modules["rich"]
 
     run(partial(load_settings, dict(os.environ), config=context.config, flags=flags), announce)
 
