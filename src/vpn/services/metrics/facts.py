@@ -54,7 +54,7 @@ class FactFinder:
         self._log = structlog.get_logger("metrics")
 
     async def find(self) -> Facts:
-        """What there is to know, at most `FRESH` seconds old, or nothing where it takes too long."""
+        """What there is to know, at most `FRESH` seconds old; where that takes too long, what is known so far."""
         now = asyncio.get_running_loop().time()
         if self._asking is None and now - self._asked >= FRESH:
             self._asked = now
@@ -62,10 +62,8 @@ class FactFinder:
         asking = self._asking
         if asking is not None:
             await asyncio.wait([asking], timeout=PATIENCE)
-            if not asking.done():
-                return Facts()
-            self._asking = None
-            asking.result()
+            if asking.done():
+                self._asking = None
         return self._facts
 
     async def close(self) -> None:
@@ -76,9 +74,11 @@ class FactFinder:
             self._asking = None
 
     async def _ask(self) -> None:
-        expiries = await asyncio.to_thread(self._certificates.expiries, self._inbounds())
-        disk = os.statvfs(self._data_dir)
-        found = Facts(disk_free=disk.f_bavail * disk.f_frsize, expiries=expiries)
+        # What needs no store is told even if the store hangs.
+        found = self._facts = Facts(
+            disk_free=await asyncio.to_thread(self._free),
+            expiries=await asyncio.to_thread(self._certificates.expiries, self._inbounds()),
+        )
         try:
             _, users = await self._users.page(offset=0, limit=1)
             _, groups = await self._groups.page(offset=0, limit=1)
@@ -86,5 +86,12 @@ class FactFinder:
         except Unavailable as error:
             self._log.warning("the store does not say how large it is", reason=error.message)
         else:
-            found = msgspec.structs.replace(found, users=users, groups=groups, database_size=size)
-        self._facts = found
+            self._facts = msgspec.structs.replace(found, users=users, groups=groups, database_size=size)
+
+    def _free(self) -> int | None:
+        try:
+            disk = os.statvfs(self._data_dir)
+        except OSError as error:
+            self._log.warning("the disk does not say how full it is", reason=error.strerror)
+            return None
+        return disk.f_bavail * disk.f_frsize
