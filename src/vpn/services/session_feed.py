@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from vpn.domain.session import Session
 from vpn.proxy.control import Report
 from vpn.proxy.journal import Journal
@@ -25,6 +27,7 @@ class SessionFeed:
         self._live = live
         self._writer = writer
         self._observers: list[Observer] = []
+        self._defective: set[Observer] = set()
 
     def tell(self, observer: Observer) -> None:
         """Tell this one, too."""
@@ -33,13 +36,22 @@ class SessionFeed:
     def hear(self, worker: int, report: Report, ended: list[Session], journal: Journal) -> None:
         """A worker reported."""
         news = self._live.hear(worker, report, ended)
-        for observer in self._observers:
-            observer(news)
         if self._writer is None:
             journal.take(journal.read_to)
         elif ended:
             self._writer.take(journal, ended)
+        for observer in self._observers:
+            try:
+                observer(news)
+            except Exception as error:
+                self._complain(observer, error)
 
     def orphans(self, worker: int) -> list[Session]:
         """A worker is gone."""
         return self._live.take(worker)
+
+    def _complain(self, observer: Observer, error: Exception) -> None:
+        """Who has a defect keeps neither the others from hearing nor sessions from being stored; say so once."""
+        if observer not in self._defective:
+            self._defective.add(observer)
+            structlog.get_logger("sessions").error("defect in what observes sessions", exc_info=error)
