@@ -157,7 +157,7 @@ async def build(
         monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
         tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
         lag = LoopLag()
-        if settings.metrics.enabled:
+        if settings.metrics.enabled or (settings.otel.endpoint and settings.otel.metrics):
             feed.tell(tally.hear)
         finder = FactFinder(database, directory.path, data_plane.inbounds)
         metrics = MetricsService(

@@ -3,6 +3,8 @@
 import json
 import urllib.request
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.support.collector import attributes, running_collector
 from tests.support.curl import curl
 from tests.support.daemon import running_daemon
@@ -39,6 +41,28 @@ def started(collector):
     return sum(point.as_int or point.as_double for point in metric.sum.data_points) if metric is not None else 0
 
 
+def sums(collector):
+    """The counters that were received last, over all their labels."""
+    return {
+        name: sum(point.as_int or point.as_double for point in metric.sum.data_points)
+        for name, metric in collector.metrics().items()
+        if metric.HasField("sum")
+    }
+
+
+def scraped(daemon):
+    """The same, from /metrics."""
+    token = (daemon.data_dir / "api-token").read_text().strip()
+    request = urllib.request.Request(f"{daemon.api}/metrics", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return {
+        each.name: sum(sample.value for sample in each.samples if sample.name == f"{each.name}_total")
+        for each in families
+        if each.type == "counter"
+    }
+
+
 def test_requests_policies_batches_and_sessions(data_dir, web):
     with running_collector() as collector, running_daemon(data_dir, **settings(collector)) as daemon:
         daemon.add_user("alice")
@@ -73,6 +97,24 @@ def test_requests_policies_batches_and_sessions(data_dir, web):
     resource = collector.requests[0]
     kind = "resource_spans" if hasattr(resource, "resource_spans") else "resource_metrics"
     assert attributes(getattr(resource, kind)[0].resource)["service.name"] == "vpn-manager"
+
+
+def test_what_is_sent_is_what_is_served_and_is_sent_where_nothing_is_served(data_dir, web):
+    with running_collector() as collector, running_daemon(data_dir, **settings(collector)) as daemon:
+        daemon.add_user("alice")
+        for _ in range(3):
+            fetch(daemon, web)
+        until(lambda: sums(collector).get("vpn_sessions_ended") == 3)
+        names = ("vpn_sessions_started", "vpn_sessions_ended", "vpn_traffic_bytes", "vpn_authentications")
+        served = scraped(daemon)
+        assert served["vpn_traffic_bytes"] > 0
+        until(lambda: [sums(collector).get(name) for name in names] == [served[name] for name in names])
+    with (
+        running_collector() as collector,
+        running_daemon(data_dir, **settings(collector, VPN_METRICS__ENABLED="false")) as daemon,
+    ):
+        fetch(daemon, web)
+        until(lambda: sums(collector).get("vpn_sessions_ended") == 1)
 
 
 def test_a_collector_that_is_down_is_said_once_and_hurts_nobody(data_dir, web):
