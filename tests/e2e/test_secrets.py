@@ -42,6 +42,7 @@ otel:
   endpoint: {collector}
   headers: authorization=Bearer collector-secret
   sample_ratio: 1
+  interval: 0.2
 """
 
 SECRETS = [
@@ -100,6 +101,20 @@ def call(daemon, path, method="GET", body=None, token=None):
     return None
 
 
+def read(daemon, path, lines=0):
+    token = (daemon.data_dir / "api-token").read_text().strip()
+    request = urllib.request.Request(f"{daemon.api}{path}", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return (answer.readline() if lines == 1 else answer.read()).decode()
+
+
+def exported(daemon):
+    """The files for Prometheus and Grafana."""
+    directory = daemon.data_dir.parent / "monitoring"
+    assert daemon.vpn("monitor", "dashboards", "export", str(directory)).code == 0
+    return "".join(path.read_text() for path in directory.rglob("*") if path.is_file())
+
+
 def use_the_api(daemon):
     call(daemon, "/api/users", "POST", {"name": "alice", "password": "alice-secret"})
     call(daemon, "/api/users", "POST", {"name": "bad name", "password": "refused-secret", "strange": 1})
@@ -130,11 +145,11 @@ def use_the_proxy(daemon, web):
 def test_no_secret_is_in_any_log(world, web):
     use_the_api(world)
     use_the_proxy(world, web)
-    world.config.write_text(world.config.read_text().replace("sample_ratio: 1", "interval: x-secret"))
+    world.config.write_text(world.config.read_text().replace("interval: 0.2", "interval: x-secret"))
     world.process.send_signal(signal.SIGHUP)
     world.wait_for("the settings were not reloaded", "err")
     until(lambda: world.access.exists() and world.access.read_text().count('"user":"alice"') >= 2)
-    until(lambda: world.collector.spans("session socks5"))
+    until(lambda: world.collector.spans("session socks5") and world.collector.metrics())
 
     token = (world.data_dir / "api-token").read_text().strip()
     first = re.search(r"me:([^@\s]+)@", world.out)[1]
@@ -145,6 +160,11 @@ def test_no_secret_is_in_any_log(world, web):
         "/api/logs": json.dumps(call(world, "/api/logs?limit=1000")),
         "/api/telemetry/events": json.dumps(call(world, "/api/telemetry/events")),
         "traces": "".join(map(str, world.collector.spans())),
+        "metrics that are sent": str(world.collector.metrics()),
+        "/metrics": read(world, "/metrics"),
+        "/api/events": read(world, "/api/events?topics=sessions,counters", lines=1),
+        "/api/sessions/history": read(world, "/api/sessions/history"),
+        "dashboards and alerts": exported(world),
     }
     for pid in [world.process.pid, *world.workers()]:
         shown[f"command line of {pid}"] = Path(f"/proc/{pid}/cmdline").read_text()
@@ -156,4 +176,7 @@ def test_no_secret_is_in_any_log(world, web):
     assert "authentication failed" in shown["log"]
     assert "authentication failed" in shown["/api/logs"]
     assert "session closed" in shown["log"]
-    assert "alice" in shown["traces"]
+    for where in ("traces", "metrics that are sent", "/metrics", "/api/sessions/history"):
+        assert "alice" in shown[where], where
+    assert "live" in shown["/api/events"]
+    assert "vpn_sessions" in shown["dashboards and alerts"]
