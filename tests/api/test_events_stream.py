@@ -7,7 +7,7 @@ import pytest
 from tests.support.waiting import until
 from vpn.api import events_stream
 from vpn.api.client import Client, Unreachable
-from vpn.api.events_stream import MOST_WAITING, EventStreams
+from vpn.api.events_stream import MOST_BYTES, MOST_WAITING, EventStreams
 from vpn.api.local import stream_unix
 from vpn.api.remote import stream_tcp
 from vpn.api.server import APIServer
@@ -137,6 +137,23 @@ async def test_who_is_too_slow_is_told_what_he_missed():
     assert said.count(b'data: {"n":') == MOST_WAITING
     assert said.endswith(b'event: dropped\ndata: {"dropped":7}\n\nevent: end\ndata: {}\n\n')
     assert source.puts == []
+
+
+async def test_large_events_do_not_pile_up():
+    streams = EventStreams()
+    source = Source()
+    response = streams.answer(source.subscribe)
+    for _ in range(20):
+        source.puts[0]({"text": "x" * (MOST_BYTES // 4)})
+    streams.close()
+    sent = []
+
+    async def send(message):
+        sent.append(message.get("body", b""))
+
+    await response({"type": "http"}, asyncio.Event().wait, send)
+    assert MOST_BYTES <= sum(map(len, sent)) < MOST_BYTES * 1.5
+    assert b'data: {"dropped":16}' in sent[-2]
 
 
 async def test_there_are_not_endlessly_many():

@@ -1,3 +1,4 @@
+import mmap
 import os
 import resource
 import subprocess
@@ -7,12 +8,13 @@ from vpn.services import procfs
 
 def test_a_process_tells_what_it_uses():
     before = procfs.usage(os.getpid())
-    ballast = bytearray(b"x") * (32 << 20)
+    ballast = mmap.mmap(-1, 32 << 20)
+    ballast.write(bytes(32 << 20))
     after = procfs.usage(os.getpid())
     assert after.memory - before.memory > 16 << 20
     spent = resource.getrusage(resource.RUSAGE_SELF)
     assert 0 < after.cpu <= spent.ru_utime + spent.ru_stime + 1
-    del ballast
+    ballast.close()
 
 
 def test_one_that_is_gone_does_not():

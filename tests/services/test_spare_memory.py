@@ -10,7 +10,7 @@ from vpn.services import spare_memory
 VERIFICATION = """\
 import os, threading
 from vpn.domain.password import hash_password
-from vpn.services.metrics import procfs
+from vpn.services import procfs
 from vpn.services.spare_memory import give_back, share_heap
 
 share_heap()

@@ -23,7 +23,8 @@ from vpn.domain.errors import Unavailable
 
 MEDIA_TYPE = "text/event-stream"
 MOST_STREAMS = 64  # at a time, over all sockets
-MOST_WAITING = 1000  # events for one listener
+MOST_WAITING = 1000  # events for one listener ...
+MOST_BYTES = 4 * 1024 * 1024  # ... and what they take
 KEEP_ALIVE = 15.0  # seconds
 _AT_ONCE = 100  # events in one write
 
@@ -85,17 +86,20 @@ class _Listener:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._ended = False
         self._loop = loop
-        self._waiting: deque[Mapping[str, Any]] = deque()
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
         self._dropped = 0
         self._wake = asyncio.Event()
         self._woken = False
 
     def put(self, event: Mapping[str, Any]) -> None:
         """Tell this, soon."""
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MOST_WAITING or self._size >= MOST_BYTES:
             self._dropped += 1
             return
-        self._waiting.append(event)
+        data = _event(event)
+        self._size += len(data)
+        self._waiting.append(data)
         if not self._woken:
             self._woken = True
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -114,7 +118,9 @@ class _Listener:
                     await self._wake.wait()
         self._wake.clear()
         self._woken = False  # from here on whoever puts wakes us again
-        taken = [_event(self._waiting.popleft()) for _ in range(min(_AT_ONCE, len(self._waiting)))]
+        taken = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+        # Another thread may put at this moment, and be miscounted: the bound is not to the byte, and begins anew.
+        self._size = self._size - sum(map(len, taken)) if self._waiting else 0
         if self._dropped and not self._waiting:
             dropped, self._dropped = self._dropped, 0
             taken.append(_event({"dropped": dropped}, "dropped"))
