@@ -19,10 +19,11 @@ from pathlib import Path
 
 from tests.support.postgres import running_postgres
 from vpn.api import in_process
-from vpn.daemon import House, _build
 from vpn.data_directory import DataDirectory
 from vpn.domain.session import Session, SessionIds
 from vpn.domain.session_query import SessionRequest, parse_query
+from vpn.house import House, build
+from vpn.observation import Observation
 from vpn.settings.model import DatabaseSettings, Settings
 from vpn.store.sessions import Batch, SessionStore
 
@@ -197,10 +198,10 @@ async def measure(url: str, rows: int, path: Path) -> None:
     """Everything, on one database; then how long a start takes."""
     settings = Settings(data_dir=path, database=DatabaseSettings(url=url))
     with DataDirectory(path, patience=1) as directory:
-        async with _build(settings, directory, lambda: settings) as house:
+        async with build(settings, directory, lambda: settings, Observation(settings)) as house:
             await Bench(house).run(rows)
         began = time.perf_counter()
-        async with _build(settings, directory, lambda: settings) as house:
+        async with build(settings, directory, lambda: settings, Observation(settings)) as house:
             await house.writer.open(0)
             print(f"ready with {rows + MORE:,} sessions after {time.perf_counter() - began:.2f} s")
 
