@@ -261,8 +261,13 @@ def test_both_ways_with_readers_who_come_late_however_many_pipes_there_are(plane
 
 def in_a_pipe(plane, client, monkeypatch):
     """Fill the tunnel until bytes wait in a pipe; how many were sent."""
-    monkeypatch.setattr(relay, "MUCH", 1)  # however little comes at a time, it is spliced
-    sent = 0
+
+    def spliced():  # its sockets are made ready for that once
+        return [os.get_blocking(each._up.source.fileno()) for each in relays(plane)] == [False]
+
+    sent = fill(client, bytes(MIB))
+    plane.until(spliced)
+    monkeypatch.setattr(relay, "BULK", 0)  # from here on all of it is, however little comes at a time
     for _ in range(50):  # a busy machine lets the sender wait although there is room
         sent += fill(client, bytes(512 * MIB))
         if plane.do(lambda: [each._up.pipe is not None for each in relays(plane)]) == [True]:
