@@ -66,6 +66,9 @@ WELCOMED = "welcomed"
 """The fact that somebody has been shown the first user."""
 
 
+_HEARD = 0.3  # seconds that workers may take to report to somebody who asks for sessions
+
+
 class House(NamedTuple):
     """The floors from the store up to the API, built."""
 
@@ -96,6 +99,7 @@ class House(NamedTuple):
         self.status.watch(supervisor)
         self.monitoring.watch(supervisor)
         self.metrics.watch(supervisor)
+        self.writer.hear_first(lambda: supervisor.awake(_HEARD))
         self.shaping.run(supervisor.shaper.follow)
         self.snapshots.publish_to(supervisor.publish)
 

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.support.daemon import running_daemon
+from tests.support.history import visit
 from tests.support.metered import Site
 from tests.support.plane import read_all, read_exactly
 from tests.support.postgres import running_postgres
@@ -19,6 +20,14 @@ def url(request):
     """Of the database; empty: the file in the data directory."""
     with contextlib.ExitStack() as stack:
         yield stack.enter_context(running_postgres()).new_database() if request.param == "postgresql" else ""
+
+
+def test_who_asks_at_once_finds_what_has_just_ended(tmp_path):
+    with running_daemon(tmp_path / "data") as daemon:
+        for number in range(1, 6):
+            source = visit(daemon.port)
+            assert next(each["source_port"] for each in listed(daemon)) == source
+            assert len(listed(daemon)) == number
 
 
 def listed(daemon, *options):

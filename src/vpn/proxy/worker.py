@@ -134,7 +134,9 @@ class Worker:
             case Tracing():
                 self._core.trace_ratio = message.ratio
             case Cut():
-                self._channel.send(HasCut(message.number, cut_sessions(self._core, message)))
+                sessions = cut_sessions(self._core, message)
+                self._tell()  # when the daemon hears that it is done, it knows of all that is over by now
+                self._channel.send(HasCut(message.number, sessions))
             case Drain():
                 self._drain(message.seconds)
             case _:

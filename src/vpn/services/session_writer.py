@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,7 @@ class SessionWriter:
         """When what live sessions have moved was stored last, on the loop's clock."""
         self._running = False
         self._askers: list[asyncio.Future[None]] = []
+        self._hear: Callable[[], Awaitable[object]] | None = None
         self._wake = asyncio.Event()
         self._counted = WriterState(0, 0, 0, 0, 0, 0, 0.0, 0.0, failing=False)
         self._told: dict[str, float] = {}
@@ -179,6 +180,10 @@ class SessionWriter:
         while await self._step():
             pass
 
+    def hear_first(self, hear: Callable[[], Awaitable[object]]) -> None:
+        """Before somebody who asks is answered, call this, which lets the workers report."""
+        self._hear = hear
+
     async def settle(self) -> None:
         """Somebody asks: write what waits, and how far live sessions have come unless there are too many.
 
@@ -186,6 +191,8 @@ class SessionWriter:
         """
         if not self._running or self._counted.failing:
             return
+        if self._hear is not None:
+            await self._hear()
         done = asyncio.get_running_loop().create_future()
         self._askers.append(done)
         self._wake.set()
