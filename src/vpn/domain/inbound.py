@@ -46,7 +46,7 @@ class Inbound(msgspec.Struct, frozen=True):
 
     name: str
     protocol: str
-    """``socks``, ``http``, or ``mixed``: both on one port, told apart by the first byte."""
+    """``socks``, ``http``, or ``mixed``: both on one port, told apart by the first byte; ``shadowsocks``."""
     listen: Endpoint
     engine: str = "embedded"
     tls: TLS | None = None
@@ -65,3 +65,13 @@ class Inbound(msgspec.Struct, frozen=True):
     """The name by which forwarded HTTP messages tell of us; empty: they do not."""
     udp_address: str = ""
     """The address that UDP clients are told; empty: the one that they reached us by."""
+    method: str = ""
+    """Shadowsocks' (vpn.domain.shadowsocks)."""
+    key: str = ""
+    """Shadowsocks' own key of the inbound, in base64, where clients say who they are by identity headers. A secret."""
+    public_host: str = ""
+    """Where clients reach it: an address or a name; empty: where the server is reached."""
+    public_port: int = 0
+    """And at which port; 0: the one that it listens on."""
+    managed: bool = False
+    """Whether it was added by a command, and not by the settings."""

@@ -55,6 +55,8 @@ class SnapshotUser(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
     """All of them, in the form under which names are compared, the nearest first."""
     limits: SnapshotLimits = NO_SNAPSHOT_LIMITS
+    shadowsocks: str = ""
+    """The user's secret for Shadowsocks; empty: no inbound needs it."""
 
 
 class Snapshot(Message, frozen=True):

@@ -1,0 +1,50 @@
+"""Keys of Shadowsocks: what passwords and salts become (SIP004, SIP022)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+from blake3 import blake3
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+from vpn.domain.shadowsocks import Method
+
+TAG = 16
+"""Bytes that sealing adds."""
+_SUBKEY = b"ss-subkey"
+_SESSION_SUBKEY = "shadowsocks 2022 session subkey"
+
+AEAD = AESGCM | ChaCha20Poly1305
+
+
+def master_key(method: Method, password: str) -> bytes:
+    """The key that a password (SIP004), or a key in base64 (SIP022), stands for.
+
+    Raises:
+        ValueError: it is no base64.
+    """
+    if method.edition == 2022:
+        return base64.b64decode(password, validate=True)
+    key = digest = b""
+    while len(key) < method.key_size:  # OpenSSL's EVP_BytesToKey, with MD5 and no salt
+        digest = hashlib.md5(digest + password.encode(), usedforsecurity=False).digest()
+        key += digest
+    return key[: method.key_size]
+
+
+def session_key(method: Method, key: bytes, salt: bytes) -> bytes:
+    """The key of one session: of a TCP stream's direction, or a datagram (SIP004) or UDP session (SIP022)."""
+    if method.edition == 2022:
+        return blake3(key + salt, derive_key_context=_SESSION_SUBKEY).digest(method.key_size)
+    extracted = hmac.digest(salt, key, "sha1")  # HKDF-SHA1 (RFC 5869)
+    expanded = block = hmac.digest(extracted, _SUBKEY + b"\x01", "sha1")
+    if method.key_size > len(block):
+        expanded += hmac.digest(extracted, block + _SUBKEY + b"\x02", "sha1")
+    return expanded[: method.key_size]
+
+
+def sealing(method: Method, key: bytes) -> AEAD:
+    """The cipher of a session."""
+    return AESGCM(key) if method.cipher == "aes-gcm" else ChaCha20Poly1305(key)
