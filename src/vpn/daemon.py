@@ -30,7 +30,8 @@ from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.surroundings import Daemon
 from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
-from vpn.services.data_plane import bind_all, check_files, port_trouble
+from vpn.services.data_plane import check_files
+from vpn.services.sockets import bind_all, port_trouble
 from vpn.services.spare_memory import share_heap
 from vpn.services.users import Admission
 from vpn.settings.model import Settings
@@ -122,7 +123,7 @@ async def _serve(
             authentication = Authentication(house.user_store, house.bans)
             meter = await house.ledger.open(settings.proxy.workers, await house.enforcement.find_zones())
             supervisor = Supervisor(
-                bound,
+                house.data_plane.complete(bound),
                 settings.proxy.workers,
                 Daemon(authentication.verify, house.bans.hear, house.feed, structlog.get_logger("proxy")),
                 max_connections=settings.proxy.max_connections,

@@ -24,6 +24,8 @@ from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
+from vpn.services.inbound_register import InboundRegister
+from vpn.services.inbounds import InboundService
 from vpn.services.ledger import Ledger
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.metrics.facts import FactFinder
@@ -46,6 +48,7 @@ from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
 from vpn.services.unstored import Unstored
 from vpn.services.usage import UsageService
+from vpn.services.user_secrets import UserSecrets
 from vpn.services.users import UserService
 from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
@@ -54,9 +57,11 @@ from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.facts import FactStore
 from vpn.store.groups import GroupStore
+from vpn.store.inbounds import InboundStore
 from vpn.store.policies import PolicyStore
 from vpn.store.rollups import Rollups
-from vpn.store.secrets import open_box, read_key
+from vpn.store.sealed import SecretStore
+from vpn.store.secrets import SecretBox, open_box, read_key
 from vpn.store.sessions import SessionStore
 from vpn.store.statistics import StatisticsStore
 from vpn.store.usage import UsageStore
@@ -73,6 +78,8 @@ class House(NamedTuple):
     """The floors from the store up to the API, built."""
 
     app: FastAPI
+    database: Database
+    live: LiveSessions
     users: UserService
     user_store: UserStore
     facts: FactStore
@@ -136,14 +143,15 @@ async def build(
     try:
         await database.migrate()
         facts = FactStore(database)
-        await _open_secrets(directory, facts)
+        secrets = SecretStore(database, await _open_secrets(directory, facts))
         user_store = UserStore(database)
         group_store = GroupStore(database)
         clock = partial(datetime.now, UTC)
         usage = UsageStore(database)
         shaping = Shaping(settings.shaping.down, settings.shaping.up)
         ledger = Ledger(directory.meter, usage, clock, observation.tracer)
-        enforcement = Enforcement(user_store, group_store, usage, ledger, shaping, clock)
+        user_secrets = UserSecrets(secrets)
+        enforcement = Enforcement(user_store, group_store, usage, ledger, shaping, clock, user_secrets)
         snapshots = Snapshots(enforcement.arrange, egress_of(settings.proxy))
         users = UserService(user_store, snapshots, clock)
         bans = BanService(BanStore(database), ban_rules_of(settings.bans), clock)
@@ -151,7 +159,10 @@ async def build(
         policy = PolicyService(
             PolicyStore(database), settings.policy, stored_groups(user_store), clock, observation.tracer
         )
-        data_plane = DataPlane(settings, snapshots, bans, shaping, policy, reread)
+        register = InboundRegister(InboundStore(database), secrets, clock)
+        data_plane = DataPlane(settings, snapshots, bans, shaping, policy, register, reread)
+        await data_plane.load()
+        user_secrets.needed = lambda: data_plane.speaks_shadowsocks
         status = StatusService(user_store, data_plane.inbounds)
         streams = EventStreams()
         ask = partial(facts.get, WELCOMED)
@@ -175,6 +186,7 @@ async def build(
             links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
             status=status,
             data_plane=data_plane,
+            inbounds=InboundService(register, data_plane),
             bans=bans,
             policy=policy,
             sessions=sessions.history,
@@ -191,6 +203,8 @@ async def build(
         try:
             yield House(
                 app=app,
+                database=database,
+                live=live,
                 users=users,
                 user_store=user_store,
                 facts=facts,
@@ -247,10 +261,10 @@ def _sessions(settings: Settings, directory: DataDirectory, database: Database, 
     )
 
 
-async def _open_secrets(directory: DataDirectory, facts: FactStore) -> None:
+async def _open_secrets(directory: DataDirectory, facts: FactStore) -> SecretBox:
     """Make sure that key and database belong together."""
     try:
-        await open_box(directory.key, facts)
+        return await open_box(directory.key, facts)
     except OSError as error:
         raise Unavailable(
             "data_dir_unusable", f"{directory.key}: {error.strerror}", "is there space, and may we write there?"

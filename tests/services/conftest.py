@@ -11,6 +11,7 @@ from vpn.proxy.control import Snapshot, SnapshotUser
 from vpn.services.bans import BanService
 from vpn.services.enforcement import Enforcement
 from vpn.services.groups import GroupService
+from vpn.services.inbound_register import InboundRegister
 from vpn.services.ledger import Ledger
 from vpn.services.policy import PolicyService
 from vpn.services.shaping import Shaping
@@ -20,7 +21,10 @@ from vpn.settings.policy import PolicySettings
 from vpn.store.bans import BanStore
 from vpn.store.database import Database, sqlite_url
 from vpn.store.groups import GroupStore
+from vpn.store.inbounds import InboundStore
 from vpn.store.policies import PolicyStore
+from vpn.store.sealed import SecretStore
+from vpn.store.secrets import SecretBox
 from vpn.store.usage import UsageStore
 from vpn.store.users import UserStore
 
@@ -51,6 +55,16 @@ def ledger(database: Database, tmp_path: Path) -> Ledger:
 @pytest.fixture
 def enforcement(store: UserStore, group_store: GroupStore, database: Database, ledger: Ledger) -> Enforcement:
     return Enforcement(store, group_store, UsageStore(database), ledger, Shaping(0, 0), partial(datetime.now, UTC))
+
+
+@pytest.fixture
+def secrets(database: Database) -> SecretStore:
+    return SecretStore(database, SecretBox(bytes(32)))
+
+
+@pytest.fixture
+def register(database: Database, secrets: SecretStore) -> InboundRegister:
+    return InboundRegister(InboundStore(database), secrets, partial(datetime.now, UTC))
 
 
 @pytest.fixture

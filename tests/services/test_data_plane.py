@@ -10,12 +10,13 @@ from tests.support.servers import echo, tcp_server, unused_port
 from tests.support.supervised import Daemon, until
 from vpn.domain.egress import Egress
 from vpn.domain.errors import Invalid, Unavailable
-from vpn.services.data_plane import DataPlane, bind_all
+from vpn.services.data_plane import DataPlane
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
+from vpn.services.sockets import bind_all
 from vpn.settings.metrics import MetricsSettings
 from vpn.settings.model import Settings
-from vpn.settings.plane import inbounds_of
+from vpn.settings.plane import egress_of, inbounds_of
 
 pytestmark = pytest.mark.anyio
 
@@ -23,11 +24,12 @@ pytestmark = pytest.mark.anyio
 class House:
     """A data plane whose settings the test changes."""
 
-    def __init__(self, tmp_path, snapshots, bans, policy):
+    def __init__(self, tmp_path, snapshots, bans, policy, register):
         self.tmp_path = tmp_path
         self.wanted = {}
         self.bans = bans
         self.policy = policy
+        self.register = register
         self.policy_settings = {}
         self.ban_settings = {}
         self.shared = {}
@@ -47,11 +49,14 @@ class House:
     async def start(self, **proxy):
         self.wanted = {"workers": 2, **proxy}
         settings = self.reread()
-        self.data_plane = DataPlane(settings, self.snapshots, self.bans, self.shaping, self.policy, self.reread)
+        self.snapshots.egress = egress_of(settings.proxy)
+        told = (self.snapshots, self.bans, self.shaping, self.policy)
+        self.data_plane = DataPlane(settings, *told, self.register, self.reread)
         self.daemon = Daemon(2, bind_all(inbounds_of(settings.proxy), 2), settings.proxy.max_connections)
         self.snapshots.publish_to(self.daemon.supervisor.publish)
         rules = await self.policy.start(self.daemon.supervisor.publish_rules)
         await self.daemon.supervisor.start(snapshot(), rules)
+        await self.data_plane.load()
         self.data_plane.run(self.daemon.supervisor)
 
     async def reload(self, **proxy):
@@ -79,11 +84,11 @@ def tunnel(through, port):
 
 
 @pytest.fixture
-async def house(tmp_path, bans, policy):
+async def house(tmp_path, bans, policy, register):
     async def arrange():
         return snapshot().users
 
-    house = House(tmp_path, Snapshots(arrange, Egress()), bans, policy)
+    house = House(tmp_path, Snapshots(arrange, Egress()), bans, policy, register)
     yield house
     if house.data_plane is not None:
         await house.daemon.supervisor.stop(0)
@@ -194,10 +199,10 @@ async def test_the_policy_moves_to_where_the_settings_say(house, tmp_path):
     assert (await house.policy.standing()).version.policy.default == "block"
 
 
-async def test_without_a_daemon_there_is_nothing_to_reload(tmp_path, snapshots, bans, policy):
+async def test_without_a_daemon_there_is_nothing_to_reload(tmp_path, snapshots, bans, policy, register):
     settings = Settings(data_dir=tmp_path)
     with pytest.raises(Unavailable, match="no daemon is running"):
-        await DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings).reload()
+        await DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, register, lambda: settings).reload()
 
 
 @pytest.mark.parametrize("limit", [{"max_connections": 5}, {"inbounds": {"main": {"max_connections": 5}}}])

@@ -53,7 +53,7 @@ def test_tls_may_be_set_for_main_alone():
         ({"inbounds.lan.protocol": "socks"}, "inbounds.lan.listen to be set"),
         ({"inbounds.lan.listen": "none"}, "an address and port"),
         ({"inbounds.LAN.listen": "127.0.0.1:1"}, "String should match pattern"),
-        ({"inbounds.main.protocol": "vmess"}, "'mixed', 'socks' or 'http'"),
+        ({"inbounds.main.protocol": "vmess"}, "'mixed', 'socks', 'http' or 'shadowsocks'"),
         ({"inbounds.main.open_to": "10.0.0.1/8"}, "the last 24 bits must be zero"),
         ({"inbounds.main.udp_address": "example.com"}, "an IP address as udp_address"),
         ({"inbounds.main.via": "a b"}, "String should match pattern"),

@@ -37,6 +37,7 @@ from vpn.api.tracing import Traced
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
+from vpn.services.inbounds import InboundService
 from vpn.services.log_lines import RecentLines
 from vpn.services.metrics.service import MetricsService
 from vpn.services.monitoring import Monitoring
@@ -73,6 +74,7 @@ class Services(NamedTuple):
     links_for: user_routes.LinksFor
     status: StatusService
     data_plane: DataPlane
+    inbounds: InboundService
     bans: BanService
     policy: PolicyService
     sessions: SessionHistory

@@ -26,6 +26,7 @@ from vpn.proxy.control import SnapshotLimits, SnapshotUser
 from vpn.proxy.meter import CONNECTIONS, STOP
 from vpn.services.ledger import Ledger
 from vpn.services.shaping import Shaping
+from vpn.services.user_secrets import UserSecrets
 from vpn.store.groups import GroupStore
 from vpn.store.usage import Quota, UsageStore
 from vpn.store.users import Outline, UserStore
@@ -80,8 +81,8 @@ class Enforcement:
     """Watches all users. It is told of every change of them, and tells when they are to be published again.
 
     Args:
-        publish: publishes a snapshot.
         clock: the present moment, with a time zone.
+        secrets: what workers must know of users in clear; None: nothing.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class Enforcement:
         ledger: Ledger,
         shaping: Shaping,
         clock: Callable[[], datetime],
+        secrets: UserSecrets | None = None,
     ) -> None:
         self._users = users
+        self._secrets = secrets
         self._groups = groups
         self._usage = usage
         self._ledger = ledger
@@ -120,7 +123,8 @@ class Enforcement:
         inheritance = Inheritance(await self._groups.all())
         now = self._clock()
         await self._watch(users, inheritance, now)
-        seen = [self._seen(self._watched[user.number], now) for user in users]
+        secrets = await self._secrets.for_workers([user.number for user in users]) if self._secrets else {}
+        seen = [self._seen(self._watched[user.number], now, secrets.get(user.number, "")) for user in users]
         self._shaping.share([self._sharer(each) for each in self._watched.values() if each.slot], inheritance.shared())
         return seen
 
@@ -290,7 +294,7 @@ class Enforcement:
     def _booked(self, watched: Watched) -> int:
         return self._ledger.booked(watched.user.number) if watched.slot else 0
 
-    def _seen(self, watched: Watched, now: datetime) -> SnapshotUser:
+    def _seen(self, watched: Watched, now: datetime, secret: str) -> SnapshotUser:
         """Decide about a user, and say it in the words of the workers."""
         user, limits = watched.user, watched.limits
         used = self._used(watched) if limits.data_limit else 0  # there may be many who have no quota
@@ -307,6 +311,7 @@ class Enforcement:
             slot=watched.slot,
             groups=tuple(canonical(name) for name in user.groups),
             limits=_snapshot_limits(watched.at_present),
+            shadowsocks=secret,
         )
 
     def _sharer(self, watched: Watched) -> Sharer:

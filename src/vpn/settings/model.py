@@ -12,6 +12,7 @@ from vpn.settings.metrics import MetricsSettings
 from vpn.settings.otel import OtelSettings
 from vpn.settings.policy import PolicySettings
 from vpn.settings.proxy import ProxySettings
+from vpn.settings.server import ServerSettings
 from vpn.settings.sessions import SessionSettings
 from vpn.settings.shaping import ShapingSettings
 from vpn.settings.statistics import StatisticsSettings
@@ -51,6 +52,7 @@ class Settings(Section):
     """Everything that can be set."""
 
     data_dir: AbsolutePath = Field(description="Where the database, the keys and the API's socket lie.")
+    server: ServerSettings = ServerSettings()
     proxy: ProxySettings = ProxySettings()
     policy: PolicySettings = PolicySettings()
     bans: BansSettings = BansSettings()

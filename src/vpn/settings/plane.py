@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
 from vpn.domain.egress import Choice, Egress, Pool, Resolving, Route, Upstream
 from vpn.domain.inbound import TLS, Inbound, Timeouts
+from vpn.domain.shadowsocks import DEFAULT_METHOD, method_of
 from vpn.settings.proxy import MAIN, InboundSettings, ProxySettings, TLSSettings
 
 _TIMEOUTS = Timeouts.__struct_fields__
 
 
+def with_managed(proxy: ProxySettings, managed: Mapping[str, InboundSettings]) -> list[Inbound]:
+    """The inbounds of the settings, `main` first, and then those that were added by commands."""
+    added = [msgspec.structs.replace(_inbound(name, each, proxy), managed=True) for name, each in managed.items()]
+    return inbounds_of(proxy) + added
+
+
 def inbounds_of(proxy: ProxySettings) -> list[Inbound]:
-    """The inbounds, `main` first."""
+    """The inbounds of the settings, `main` first."""
     named = dict(proxy.inbounds)
     main = named.pop(MAIN, InboundSettings())
     listening = [] if proxy.listen is None and main.listen is None else [(MAIN, main)]
@@ -80,6 +91,9 @@ def _inbound(name: str, settings: InboundSettings, proxy: ProxySettings) -> Inbo
         max_connections=settings.max_connections,
         via=settings.via,
         udp_address=settings.udp_address,
+        method=method_of(settings.method or DEFAULT_METHOD).name if settings.protocol == "shadowsocks" else "",
+        public_host=settings.public_host,
+        public_port=settings.public_port,
     )
 
 

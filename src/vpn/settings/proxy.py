@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from vpn.domain.address import Endpoint, pack
 from vpn.domain.egress import DIRECT
+from vpn.domain.errors import Invalid
+from vpn.domain.shadowsocks import DEFAULT_METHOD, METHODS, method_of
+from vpn.settings.server import PublicHost
 from vpn.settings.values import (
     AbsolutePath,
     Destinations,
@@ -53,7 +56,10 @@ class TLSSettings(Section):
 class InboundSettings(Section):
     """A listening endpoint; what is left out is as in the section `proxy`."""
 
-    protocol: Literal["mixed", "socks", "http"] = Field("mixed", description="What is spoken.")
+    protocol: Literal["mixed", "socks", "http", "shadowsocks"] = Field("mixed", description="What is spoken.")
+    method: str = Field(
+        "", description=f"Shadowsocks' cipher: {', '.join(METHODS)}; empty, where that is spoken: {DEFAULT_METHOD}."
+    )
     listen: Listen | None = Field(None, description="Where; only the inbound `main` may leave it out.")
     tls: TLSSettings | None = Field(None, description="TLS around it.")
     open_to: Networks = Field([], description="Networks whose clients need no credentials.")
@@ -74,6 +80,22 @@ class InboundSettings(Section):
         "", pattern=r"^[A-Za-z0-9._-]*$", description="The name that HTTP's Via header tells of us; empty: no header."
     )
     udp_address: str = Field("", description="The address that UDP clients are told, where it is not the local one.")
+    public_host: PublicHost = Field("", description="The address or name in links; empty: as server.public_host.")
+    public_port: int = Field(0, ge=0, le=65535, description="The port in links; 0: the one of `listen`.")
+
+    @model_validator(mode="after")
+    def _shadowsocks(self) -> InboundSettings:
+        if self.protocol != "shadowsocks":
+            if self.method:
+                raise ValueError("protocol shadowsocks, where there is a method")
+            return self
+        try:
+            method_of(self.method or DEFAULT_METHOD)
+        except Invalid as error:
+            raise ValueError(f"a method that is known: {error.message}; {error.hint}") from None
+        if self.tls is not None or self.open_to:
+            raise ValueError("neither tls nor open_to, where Shadowsocks is spoken: its clients have keys")
+        return self
 
     @model_validator(mode="after")
     def _an_address(self) -> InboundSettings:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from vpn.domain.address import Endpoint, pack, parse_endpoint
 from vpn.domain.destination import parse_destination
@@ -91,7 +92,7 @@ def _check_name_server(value: str) -> str:
 
 Listed = BeforeValidator(_to_list)
 AbsolutePath = Annotated[Path, BeforeValidator(_to_absolute)]
-Listen = Annotated[Endpoint, BeforeValidator(_to_endpoint)]
+Listen = Annotated[Endpoint, BeforeValidator(_to_endpoint), PlainSerializer(str)]
 ListenOrNot = Annotated[Endpoint | None, BeforeValidator(_to_endpoint_or_none)]
 Rate = Annotated[int, BeforeValidator(_to_rate), Field(ge=0, le=LARGEST)]
 """Bits per second."""
@@ -104,7 +105,20 @@ Networks = Annotated[list[NetworkText], Listed]
 Destinations = Annotated[list[DestinationText], Listed]
 NameServers = Annotated[list[Annotated[str, AfterValidator(_check_name_server)]], Listed]
 Texts = Annotated[list[str], Listed]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+_NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
+Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
+
+
+def check_name(name: str) -> str:
+    """Return `name` if an inbound may bear it.
+
+    Raises:
+        Invalid: it may not.
+    """
+    if not re.fullmatch(_NAME, name):
+        hint = "use small letters, digits, - and _, and at most 63 of them"
+        raise Invalid("bad_name", f"{name[:80]!r} is no name for an inbound", hint)
+    return name
 
 
 def section_in(annotation: Any) -> type[Section] | None:

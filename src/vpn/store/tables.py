@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -159,6 +160,27 @@ ledger = Table(
     Column("user_id", Integer, primary_key=True, autoincrement=False),
     Column("bytes_up", BigInteger, nullable=False),
     Column("bytes_down", BigInteger, nullable=False),
+)
+
+# What protocols must know in clear, sealed (vpn.store.secrets). An owner is `users/7` or `inbounds/phones`.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("owner", String(100), primary_key=True),
+    Column("kind", String(40), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),  # of the secret, which has too many bits to be guessed by it
+    Index("ix_secrets_kind_digest", "kind", "digest", unique=True),
+)
+
+# Inbounds that were added by commands; those of the settings are not here.
+inbounds = Table(
+    "inbounds",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
 )
 
 bans = Table(

@@ -14,7 +14,8 @@ from vpn.domain.group import EVERYONE
 from vpn.domain.limits import Limits
 from vpn.domain.user import ALL_USERS, Selection, User, canonical
 from vpn.store.database import Database
-from vpn.store.tables import users
+from vpn.store.sealed import owner_of
+from vpn.store.tables import secrets, users
 from vpn.store.user_rows import groups_by_user, known_groups, meant, read_users, write_users
 
 
@@ -136,7 +137,10 @@ class UserStore:
             NotFound: nobody bears the name.
         """
         async with self._database.begin_writing() as connection:
+            number = select(users.c.id).where(meant(Selection(names=(name,)))).with_for_update()
+            owner = owner_of((await connection.execute(number)).scalar())
             removed = await connection.execute(delete(users).where(meant(Selection(names=(name,)))))
+            await connection.execute(delete(secrets).where(secrets.c.owner == owner))
         if not removed.rowcount:
             raise _unknown(name)
 

@@ -3,28 +3,25 @@ import logging
 import pytest
 import structlog
 
-from vpn import logs
 from vpn.settings.model import Settings
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def memory(tmp_path):
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path / "data", log={"level": "debug", "format": "json"})
+
+
+@pytest.fixture(autouse=True)
+def _remembered(observation):
     """What is logged is remembered, as in the daemon."""
     root = logging.getLogger()
     before = root.handlers, root.level
-    settings = Settings(data_dir=tmp_path, log={"level": "debug", "format": "json"})
-    memory = logs.remember(settings)
-    logs.apply(settings.log, memory)
-    yield memory
+    observation.log()
+    yield
     root.handlers, root.level = before
     structlog.reset_defaults()
-
-
-@pytest.fixture
-def log_services(memory):
-    return {"log_lines": memory.lines, "telemetry": memory.events}
 
 
 async def test_lines_are_found(call):

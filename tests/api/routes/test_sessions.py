@@ -8,7 +8,7 @@ from tests.support.sessions import START, make_session
 from vpn.api import in_process
 from vpn.domain.session import first_id, show_id
 from vpn.proxy.control import Report
-from vpn.store.sessions import Batch
+from vpn.store.sessions import Batch, SessionStore
 
 pytestmark = pytest.mark.anyio
 HISTORY = "/api/sessions/history"
@@ -19,21 +19,21 @@ def session(number, **fields):
 
 
 @pytest.fixture
-async def stored(app):
+async def stored(house):
     sessions = [
         session(1, user="bob", status="rejected_by_acl", rule="groups.staff.rules.0", reason="rule"),
         session(2, host="example.com", address="198.51.100.7", connect_time=0.0125, bytes_sent=10, bytes_received=20),
         session(3, host="=cmd()", user="-1", upstream="exit"),
     ]
-    await app.state.sessions.write([Batch(1, 8, sessions)])
+    await SessionStore(house.database).write([Batch(1, 8, sessions)])
     return sessions
 
 
 @pytest.fixture
-def living(app):
+def living(house):
     """A live session, as a worker tells of it."""
     one = make_session(first_id(START + 9), started=START + 9, status="active", ended=0.0, user="carol")
-    app.state.live.hear(0, Report(0, 1, 0, 0, live=[one], moved=[]), [])
+    house.live.hear(0, Report(0, 1, 0, 0, live=[one], moved=[]), [])
     return one
 
 
@@ -153,8 +153,8 @@ async def test_nobody_knows_the_session(call):
     assert (await call("GET", "/api/sessions/x"))[1]["code"] == "bad_session_id"
 
 
-async def test_live_sessions_are_in_the_history_and_found(app, call, stored, living):
-    await app.state.sessions.checkpoint([living])
+async def test_live_sessions_are_in_the_history_and_found(house, call, stored, living):
+    await SessionStore(house.database).checkpoint([living])
     page = (await call("GET", f"{HISTORY}?status=active"))[1]
     assert [(each["user"], each["end_time"], each["duration_seconds"]) for each in page["data"]] == [
         ("carol", None, None)

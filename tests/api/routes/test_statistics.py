@@ -10,7 +10,7 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @pytest.fixture
-async def busy(app, tmp_path):
+async def busy(settings, house):
     """Two days ago alice and bob were here, and were refused as well; long ago somebody was."""
     then = (TODAY - timedelta(days=2)).timestamp()
     some = [
@@ -20,7 +20,7 @@ async def busy(app, tmp_path):
         over(then + 7400, "bob", "192.0.2.9", moved=(0, 0), status="rejected_by_acl", reason="rule"),
         over(then - 90 * 86400, "", "old.example", moved=(1, 1)),
     ]
-    await add(sqlite_url(tmp_path / "vpn.db"), some, fold_at=then + 7200)
+    await add(sqlite_url(settings.data_dir / "vpn.db"), some, fold_at=then + 7200)
 
 
 async def test_the_stats_of_old(call, busy):

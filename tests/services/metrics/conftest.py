@@ -68,9 +68,10 @@ def inbound():
 
 
 @pytest.fixture
-async def sources(tmp_path, database, enforcement, snapshots, bans, policy):
+async def sources(tmp_path, database, enforcement, snapshots, bans, policy, register):
     settings = Settings(data_dir=tmp_path)
-    data_plane = DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, lambda: settings)
+    data_plane = DataPlane(settings, snapshots, bans, Shaping(0, 0), policy, register, lambda: settings)
+    await data_plane.load()
     live = LiveSessions()
     finder = FactFinder(database, tmp_path, data_plane.inbounds)
     yield Sources(

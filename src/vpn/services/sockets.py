@@ -1,0 +1,103 @@
+"""The listening sockets of what is to be served: those that are open already where that can be, else new ones."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+
+from vpn.domain.address import Endpoint
+from vpn.domain.errors import Unavailable
+from vpn.domain.inbound import Inbound
+from vpn.proxy.binding import Bound, bind
+from vpn.settings.plane import setting_of
+
+Plan = list[tuple[Bound, Inbound]]
+"""Sockets, and what they are to serve."""
+
+
+def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
+    """The sockets of all inbounds, or of none.
+
+    Raises:
+        Unavailable: an address cannot be listened on.
+    """
+    bound: list[Bound] = []
+    for inbound in inbounds:
+        try:
+            bound.append(bind(inbound, workers))
+        except (OSError, UnicodeError) as error:
+            for each in bound:
+                each.close()
+            if inbound.managed:
+                hint = f"choose another address: vpn inbounds edit {inbound.name} --listen HOST:PORT"
+                raise _port_trouble(inbound.listen, error, hint) from None
+            raise port_trouble(inbound.listen, error, setting_of(inbound.name)) from None
+    return bound
+
+
+def port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
+    """An address of the settings that cannot be listened on, in words."""
+    variable = f"VPN_{setting.upper().replace('.', '__')}"
+    return _port_trouble(listen, error, f"set {setting} (or {variable}) to another address")
+
+
+def _port_trouble(listen: Endpoint, error: OSError | UnicodeError, hint: str) -> Unavailable:
+    number = error.errno if isinstance(error, OSError) else None
+    ways_out = {
+        errno.EADDRINUSE: "stop what uses it, or ",
+        errno.EACCES: "start as root with process.user set, which opens low ports and drops the rest, or ",
+    }
+    return Unavailable(
+        "cannot_listen",
+        f"cannot listen on {listen}: {getattr(error, 'strerror', None) or 'not a host name'}",
+        f"{ways_out.get(number or 0, '')}{hint}",
+    )
+
+
+def open_sockets(
+    served: Sequence[Bound], wanted: Sequence[Inbound], workers: int, required: str | None = None
+) -> tuple[Plan, dict[str, str]]:
+    """Sockets for what is wanted, and why managed inbounds have none, by their names.
+
+    Args:
+        served: what is open.
+        required: the managed inbound that must be opened. The others need not, those of the settings must.
+
+    Raises:
+        Unavailable: one that must cannot be opened; nothing new is open then.
+    """
+    kept: dict[str, Bound] = {}
+    for inbound in wanted:
+        for bound in served:
+            same_place = bound.wanted.listen == inbound.listen
+            if same_place and (inbound.listen.port or bound.wanted.name == inbound.name):
+                kept[inbound.name] = bound
+    fresh: dict[str, Bound] = {}
+    problems: dict[str, str] = {}
+    for inbound in wanted:
+        if inbound.name in kept:
+            continue
+        try:
+            [fresh[inbound.name]] = bind_all([inbound], workers)
+        except Unavailable as error:
+            if not inbound.managed or inbound.name == required:
+                for bound in fresh.values():
+                    bound.close()
+                raise
+            problems[inbound.name] = error.message
+    opened = kept | fresh
+    return [(opened[inbound.name], inbound) for inbound in wanted if inbound.name in opened], problems
+
+
+def amended(plan: Plan) -> list[Bound]:
+    """The sockets, serving what they are wanted for."""
+    for bound, inbound in plan:
+        bound.amend(inbound)
+    return [bound for bound, _ in plan]
+
+
+def close_new(plan: Plan, served: Sequence[Bound]) -> None:
+    """Close what was opened for a plan that is given up."""
+    for bound, _ in plan:
+        if bound not in served:
+            bound.close()
