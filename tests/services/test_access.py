@@ -1,8 +1,10 @@
+import msgspec
 import pytest
 
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
-from vpn.services.access import links_for, reachable_host
+from vpn.services.access import Reach, links_for, reach, reachable_host
+from vpn.settings.server import ServerSettings
 
 
 def test_a_mixed_inbound_has_two_links():
@@ -21,3 +23,12 @@ def test_an_address_stays(host):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_all_addresses_become_one(host):
     assert reachable_host(host) != host
+
+
+def test_where_clients_reach_an_inbound():
+    inbound = Inbound("main", "mixed", Endpoint("192.0.2.1", 1080))
+    assert reach(inbound, ServerSettings()) == Reach("192.0.2.1", 1080, guessed=True)
+    server = ServerSettings(public_host="vpn.example.org")
+    assert reach(inbound, server) == Reach("vpn.example.org", 1080, guessed=False)
+    named = msgspec.structs.replace(inbound, public_host="2001:db8::1", public_port=443)
+    assert reach(named, server) == Reach("2001:db8::1", 443, guessed=False)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from vpn.domain.address import pack
 from vpn.domain.inbound import Inbound
 from vpn.links import proxy
+from vpn.settings.server import ServerSettings
 
 # Which links lead to an inbound of which protocol.
 _SCHEMES = {"mixed": ("socks5h", "http"), "socks": ("socks5h",), "http": ("http",)}
@@ -21,6 +23,22 @@ def links_for(inbounds: Sequence[Inbound], user: str, password: str) -> list[str
         for inbound in inbounds
         for scheme in (_SCHEMES_TLS if inbound.tls else _SCHEMES)[inbound.protocol]
     ]
+
+
+class Reach(NamedTuple):
+    """Where clients reach an inbound."""
+
+    host: str
+    port: int
+    guessed: bool
+    """Nothing says the host: it is the best guess that can be made here."""
+
+
+def reach(inbound: Inbound, server: ServerSettings) -> Reach:
+    """Where clients reach this inbound: as it says, else as the server says, else by a guess."""
+    port = inbound.public_port or inbound.listen.port
+    said = inbound.public_host or server.public_host
+    return Reach(said, port, guessed=False) if said else Reach(reachable_host(inbound.listen.host), port, guessed=True)
 
 
 def reachable_host(host: str) -> str:
