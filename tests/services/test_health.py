@@ -3,18 +3,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.support.clock import Clock
 from vpn.domain.errors import Unavailable
 from vpn.services import health as module
 from vpn.services.health import Health, Part, well
 
 pytestmark = pytest.mark.anyio
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 class Workers:

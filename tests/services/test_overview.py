@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.support.clock import Clock
 from vpn.domain.session import Session
 from vpn.proxy.control import Report
 from vpn.proxy.supervisor import Totals
@@ -14,16 +15,9 @@ from vpn.services.traffic import Traffic
 USE = Use(1.0, 2, (0.1, 0.2, 0.3), 100, 50, 200, 90, ProcessUse(1, 2.0, 3, 4), [ProcessUse(11, 5.0, 6, 7)])
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -5,14 +5,8 @@ import time
 
 import pytest
 
+from tests.support.clock import Clock
 from vpn.services.resources import FRESH, Resources
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -1,16 +1,10 @@
 import pytest
 
+from tests.support.clock import Clock
 from vpn.domain.session import Session
 from vpn.services import traffic as module
 from vpn.services.live_sessions import Change, News
 from vpn.services.traffic import NO_RATE, Rate, Traffic
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

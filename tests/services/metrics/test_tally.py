@@ -1,5 +1,6 @@
 import pytest
 
+from tests.support.clock import Clock
 from vpn.domain.session import Session
 from vpn.services.live_sessions import Change, News
 from vpn.services.metrics import tally as module
@@ -7,16 +8,9 @@ from vpn.services.metrics.tally import ELECTION, MOST_ROWS, MOST_RULES, Tally, i
 from vpn.services.metrics.top import OTHER
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture
