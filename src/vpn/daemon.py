@@ -25,6 +25,7 @@ from vpn.domain.errors import Unavailable
 from vpn.domain.inbound import Inbound
 from vpn.house import WELCOMED, House, build
 from vpn.observation import Observation
+from vpn.proxy import salts
 from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.surroundings import Daemon
@@ -129,6 +130,7 @@ async def _serve(
                 max_connections=settings.proxy.max_connections,
                 meter=meter,
                 journals=await house.writer.open(settings.proxy.workers),
+                salts=salts.open_file(directory.salts, settings.proxy.workers),
             )
             house.watch(supervisor)
             observation.watch(house.feed, house.data_plane, supervisor)

@@ -17,7 +17,7 @@ from vpn.settings import paths
 from vpn.store.secrets import write_private
 
 SOCKET_BACKLOG = 128
-OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET, paths.METER, paths.JOURNALS)
+OURS = (paths.LOCK, paths.KEY, paths.DATABASE, paths.TOKEN, paths.SOCKET, paths.METER, paths.JOURNALS, paths.SALTS)
 _RETRY = 0.05  # seconds
 
 
@@ -64,6 +64,11 @@ class DataDirectory:
     def journals(self) -> Path:
         """Where the workers' journals of sessions lie."""
         return self.path / paths.JOURNALS
+
+    @property
+    def salts(self) -> Path:
+        """The salts that clients of Shadowsocks have used."""
+        return self.path / paths.SALTS
 
     @property
     def api_socket(self) -> Path:

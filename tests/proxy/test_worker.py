@@ -12,7 +12,7 @@ from tests.support.plane import login, read_exactly, snapshot
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.domain.policy import ALLOW_ALL
-from vpn.proxy import journal, limits
+from vpn.proxy import journal, limits, salts
 from vpn.proxy.channel import Channel
 from vpn.proxy.control import (
     NO_RULES,
@@ -55,13 +55,15 @@ class Process:
         prepare(metered, 1)
         journal.prepare(journaled)
         self.journal = journal.Journal(journaled)
-        inherited = (theirs.fileno(), memory, metered, journaled)
+        salted = salts.create(1)
+        inherited = (theirs.fileno(), memory, metered, journaled, salted)
         command = [sys.executable, "-P", "-m", "vpn.proxy.worker", *map(str, inherited), "0"]
         self.process = subprocess.Popen(command, pass_fds=inherited)
         theirs.close()
         os.close(memory)
         os.close(metered)
         os.close(journaled)
+        os.close(salted)
 
     def closed(self):
         self.gone = True
@@ -179,7 +181,7 @@ def test_what_a_daemon_that_hangs_does_not_hear_does_not_pile_up():
     memory, metered, journaled = limits.create(1), os.memfd_create("meter"), os.memfd_create("journal")
     prepare(metered, 1)
     journal.prepare(journaled)
-    worker = Worker(theirs, limits.Counters(memory), Meter(metered), journal.Journal(journaled), 0)
+    worker = Worker(theirs, limits.Counters(memory), Meter(metered), journal.Journal(journaled), salts.lone_salts(), 0)
     for fd in (memory, metered, journaled):
         os.close(fd)
     worker._poller.register(theirs.fileno(), worker._on_channel, READ)

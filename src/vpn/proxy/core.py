@@ -30,6 +30,7 @@ from vpn.proxy.reporting import Told, gauges
 from vpn.proxy.resolver import Resolver
 from vpn.proxy.revision import revise
 from vpn.proxy.rules import Rules
+from vpn.proxy.salts import Salts, lone_salts
 
 CLOCK = 60.0  # seconds between two looks at the clock on the wall, where rules have hours
 SOON = 0.01  # seconds, so that the moment has come when the timer rings
@@ -70,6 +71,7 @@ class Core:
         accounts: counts the users, here and in the other workers.
         recorder: takes the sessions that ended.
         number: of the worker.
+        salts: those that clients of all workers have used; None: nobody else's are known.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Core:
         accounts: Accounts,
         recorder: Recorder,
         number: int = 0,
+        salts: Salts | None = None,
     ) -> None:
         self.poller = poller
         self.counters = WorkerCounters()
@@ -86,6 +89,8 @@ class Core:
         self.bans = Bans(poller, send, self.counters)
         self.credentials = Credentials(send, self.bans.tried, self.counters)
         self.accounts = accounts
+        self.salts = salts or lone_salts()
+        """The salts that clients of Shadowsocks have used."""
         self.nobody = accounts.of("", self.credentials.user)
         """Who a client is before it has said so."""
         self.outgoing = Outgoing(self)

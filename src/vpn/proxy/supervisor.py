@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from vpn.proxy import journal, limits
+from vpn.proxy import salts as used
 from vpn.proxy.binding import Bound
 from vpn.proxy.control import NO_RULES, Bans, Cut, Rules, Snapshot, Tracing, UpstreamReport, merge_upstreams
 from vpn.proxy.counters import WorkerCounters, WorkerGauges, added
@@ -59,6 +60,8 @@ class Supervisor:
             move is forgotten with the process.
         journals: descriptors of files prepared by vpn.proxy.journal, one for each worker, the supervisor's from now
             on; None: sessions that were not heard of are forgotten with the process.
+        salts: descriptor of a file opened by vpn.proxy.salts, the supervisor's from now on; None: which ones were used
+            is forgotten with the process.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Supervisor:
         max_connections: int = 0,
         meter: int | None = None,
         journals: list[int] | None = None,
+        salts: int | None = None,
     ) -> None:
         self._memory = limits.create(workers)
         self._counters = limits.Counters(self._memory)
@@ -78,6 +82,7 @@ class Supervisor:
             prepare(self._metered, workers)
         self.meter = Meter(self._metered)
         """What users have moved."""
+        self._salts = used.create(workers) if salts is None else salts
         self._journals = journals or [_journal() for _ in range(workers)]
         self.shaper = Shaper(self.meter, daemon.log)
         self._surroundings = Surroundings(
@@ -88,6 +93,7 @@ class Supervisor:
             self._metered,
             self.meter,
             self._journals,
+            self._salts,
             self.shaper.wake,
             max_connections=max_connections,
         )
@@ -253,6 +259,7 @@ class Supervisor:
         if self._memory >= 0:
             os.close(self._memory)
             os.close(self._metered)
+            os.close(self._salts)
             for each in self._journals:
                 os.close(each)
             self._memory = -1

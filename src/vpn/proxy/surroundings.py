@@ -44,6 +44,8 @@ class Surroundings:
     meter: Meter
     journals: list[int]
     """The descriptors of the workers' journals (vpn.proxy.journal)."""
+    salts: int
+    """The descriptor of the salts that clients have used (vpn.proxy.salts)."""
     on_hungry: Callable[[], None]
     """Called now and then while somebody has to wait because of his rate."""
     max_connections: int = 0

@@ -1,8 +1,8 @@
-"""One data-plane process: ``python -m vpn.proxy.worker CHANNEL COUNTERS METER JOURNAL NUMBER``.
+"""One data-plane process: ``python -m vpn.proxy.worker CHANNEL COUNTERS METER JOURNAL SALTS NUMBER``.
 
 CHANNEL is its end of the channel to the daemon, COUNTERS the memory of vpn.proxy.limits, METER that of
-vpn.proxy.meter, JOURNAL that of vpn.proxy.journal (all of them descriptors), NUMBER its place in the group. When
-the daemon is gone, for whatever reason, so is the worker: no orphan holds a port.
+vpn.proxy.meter, JOURNAL that of vpn.proxy.journal, SALTS that of vpn.proxy.salts (all of them descriptors), NUMBER its
+place in the group. When the daemon is gone, for whatever reason, so is the worker: no orphan holds a port.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from vpn.proxy.limits import EVERYTHING, Counters
 from vpn.proxy.listener import Listener
 from vpn.proxy.meter import Meter
 from vpn.proxy.poller import READ, WRITE, Poller
+from vpn.proxy.salts import Salts
 from vpn.proxy.shaping import Lanes
 
 REPORT = 0.5  # seconds between two reports
@@ -68,10 +69,13 @@ class Worker:
         counters: the connections of all workers.
         meter: what the users have moved.
         journal: takes the sessions that ended.
+        salts: those that clients of all workers have used.
         number: our place in the group.
     """
 
-    def __init__(self, sock: socket.socket, counters: Counters, meter: Meter, journal: Journal, number: int) -> None:
+    def __init__(
+        self, sock: socket.socket, counters: Counters, meter: Meter, journal: Journal, salts: Salts, number: int
+    ) -> None:
         self._poller = Poller(self._report_error)
         sock.setblocking(False)
         self._channel: Channel[ToWorker] = Channel(
@@ -79,7 +83,7 @@ class Worker:
         )
         lanes = Lanes(meter.cells, self._poller, lambda: self._send(Hungry()))
         recorder = Recorder(journal, lambda: self._poller.soon(self._tell))
-        self._core = Core(self._poller, self._send, Accounts(meter, number, lanes), recorder, number)
+        self._core = Core(self._poller, self._send, Accounts(meter, number, lanes), recorder, number, salts)
         self._counters = counters
         self._listeners: dict[int, Listener] = {}
         self._first: Listen | None = None
@@ -256,13 +260,15 @@ def main() -> None:
     # The daemon says when to stop; Ctrl-C in its terminal is not for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    channel, memory, metered, journaled, number = map(int, sys.argv[1:])
+    channel, memory, metered, journaled, salted, number = map(int, sys.argv[1:])
     counters = Counters(memory, number)
     meter = Meter(metered)
     journal = Journal(journaled)
+    salts = Salts(salted, number)
     # Not `metered`: it stays locked until the last of us is gone (vpn.services.ledger). Nor `journaled`: it may grow.
     os.close(memory)
-    Worker(socket.socket(fileno=channel), counters, meter, journal, number).run()
+    os.close(salted)
+    Worker(socket.socket(fileno=channel), counters, meter, journal, salts, number).run()
 
 
 if __name__ == "__main__":

@@ -206,14 +206,14 @@ class WorkerProcess:
         loop.add_reader(ours, channel.on_readable)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("VPN_", "OTEL_"))}
         # -P: never import from the directory the daemon was started in.
-        memory, metered = self._surroundings.memory, self._surroundings.metered
-        journal = self._surroundings.journals[self._number]
-        numbers = map(str, (theirs.fileno(), memory, metered, journal, self._number))
-        command = (sys.executable, "-P", "-m", "vpn.proxy.worker", *numbers)
+        given = self._surroundings
+        journal = given.journals[self._number]
+        inherited = (theirs.fileno(), given.memory, given.metered, journal, given.salts)
+        command = (sys.executable, "-P", "-m", "vpn.proxy.worker", *map(str, (*inherited, self._number)))
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
-                pass_fds=(theirs.fileno(), memory, metered, journal),
+                pass_fds=inherited,
                 stdin=asyncio.subprocess.DEVNULL,
                 env=environment | _MALLOC,
                 start_new_session=True,

@@ -10,6 +10,7 @@ CONFIG_SUFFIXES = (".yaml", ".yml", ".toml", ".json")
 SOCKET = "api.sock"
 METER = "meter"
 JOURNALS = "sessions"
+SALTS = "salts"
 TOKEN = "api-token"  # noqa: S105 -- the name of a file
 KEY = "key"
 DATABASE = "vpn.db"
