@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from fuzz.driving import Parse, hold_to_promises
 from vpn.domain.address import pack
+from vpn.domain.shadowsocks import METHODS
 from vpn.protocols import (
     client_hello,
     datagram,
@@ -16,6 +17,9 @@ from vpn.protocols import (
     http1_client,
     http1_message,
     proxy_protocol,
+    shadowsocks,
+    shadowsocks_chunks,
+    shadowsocks_header,
     socks4,
     socks5,
     socks5_client,
@@ -24,6 +28,7 @@ from vpn.protocols.errors import ProtocolError
 from vpn.protocols.events import CHUNKED, Forward
 from vpn.protocols.http1_message import MessageError
 from vpn.protocols.reader import Reader
+from vpn.protocols.shadowsocks_keys import sealing
 
 
 class Target(NamedTuple):
@@ -101,6 +106,29 @@ def _passed(make: Callable[[Reader], Generator[bytes | None, None, object]], pie
         return passed, str(error)
 
 
+def _open(raw: bytes) -> None:
+    """A stream that is sealed with the wrong key has no chunk; what is too short has none yet."""
+    for method in METHODS.values():
+        opener = shadowsocks_chunks.Opener(method.edition, sealing(method, bytes(method.key_size)))
+        try:
+            taken, put = opener.open_into(memoryview(raw), memoryview(bytearray(len(raw))))
+        except ProtocolError:
+            continue
+        assert put < max(taken, 1) <= max(len(raw), 1)
+
+
+def _begin(raw: bytes) -> None:
+    """It is nobody's stream; and what it wants is understood in one way, or not at all."""
+    for method in METHODS.values():
+        if len(raw) >= shadowsocks_header.needed(method):
+            assert shadowsocks_header.begin(method, bytes(method.key_size), raw, 0.0) is None
+    try:
+        wanted = shadowsocks_header.without_padding(raw) if raw else b""
+    except ProtocolError:
+        return
+    assert len(wanted) <= max(0, len(raw) - 2)
+
+
 _REQUEST = Forward("example.com", 80, "GET", b"", 0, old=False, keep=True, upgrade=True)
 _CHUNKS = b"3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n"
 _LOGIN = b"\x05\x01\x02\x01\x05alice\x06s3cret"
@@ -160,6 +188,13 @@ TARGETS: dict[str, Target] = {
         _V2 + b"\x21\x00\x27" + bytes(39),
         _V2 + b"\x31\x00\xd8" + bytes(216),
     ),
+    "shadowsocks": _conversation(
+        partial(shadowsocks.parse, admitted=True), 257, *(request[3:] for request in _SOCKS5_REQUESTS[:3])
+    ),
+    "shadowsocks_header": Target(
+        _begin, (bytes(100), _TO_V6 + b"\0\1xy", b"\3\1x\0\x50\0\3abc", b"\1\xc0\0\2\1\0\x50\0\0hello")
+    ),
+    "shadowsocks_chunks": Target(_open, (bytes(18), bytes(200))),
     "client_hello": Target(
         _look, (_hello(), _hello(1, 2), _hello(60) + b"\x17\x03\x03\0\x01x", _hello(60)[:90] + b"GET")
     ),

@@ -81,6 +81,10 @@ _CLIENTS = _rows(
     unexpected_upgrade="The destination wants to speak a protocol that the client has not asked for",
     bad_status_line="What should be an HTTP response is none",
     no_response="The destination closed the connection instead of answering an HTTP request",
+    replayed="What the client of Shadowsocks sent was sent before, perhaps by somebody else",
+    clock_skew="The client's clock, or ours, is wrong by more than thirty seconds; or it was sent long ago",
+    bad_sealed_header="What the client of Shadowsocks begins with is not what SIP022 says, though its key is right",
+    broken_chunk="What the client of Shadowsocks sent was changed on its way, or is not what SIP004 or SIP022 says",
 )
 _DESTINATIONS = {
     **_rows(

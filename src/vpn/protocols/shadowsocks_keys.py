@@ -1,4 +1,4 @@
-"""Keys of Shadowsocks: what passwords and salts become (SIP004, SIP022)."""
+"""Keys of Shadowsocks: what passwords and salts become (SIP004, SIP022, SIP023)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import hmac
 
 from blake3 import blake3
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from vpn.domain.shadowsocks import Method
@@ -15,6 +16,10 @@ TAG = 16
 """Bytes that sealing adds."""
 _SUBKEY = b"ss-subkey"
 _SESSION_SUBKEY = "shadowsocks 2022 session subkey"
+_IDENTITY_SUBKEY = "shadowsocks 2022 identity subkey"
+
+IDENTITY = 16
+"""Bytes of a key's name, and of an identity header."""
 
 AEAD = AESGCM | ChaCha20Poly1305
 
@@ -48,3 +53,14 @@ def session_key(method: Method, key: bytes, salt: bytes) -> bytes:
 def sealing(method: Method, key: bytes) -> AEAD:
     """The cipher of a session."""
     return AESGCM(key) if method.cipher == "aes-gcm" else ChaCha20Poly1305(key)
+
+
+def key_name(key: bytes) -> bytes:
+    """By what identity headers name a user's key (SIP023)."""
+    return blake3(key).digest(IDENTITY)
+
+
+def named_in(method: Method, inbound_key: bytes, salt: bytes, header: bytes) -> bytes:
+    """The name of a key in the identity header of a stream with this salt; anything, where that is none."""
+    subkey = blake3(inbound_key + salt, derive_key_context=_IDENTITY_SUBKEY).digest(method.key_size)
+    return Cipher(algorithms.AES(subkey), modes.ECB()).decryptor().update(header)  # noqa: S305 -- one block, as specified

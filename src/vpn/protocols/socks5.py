@@ -15,7 +15,6 @@ After CONNECT and BIND the connection is a tunnel; after UDP ASSOCIATE it lasts 
 from __future__ import annotations
 
 from collections.abc import Generator
-from socket import AF_INET6, inet_ntoa, inet_ntop
 
 from vpn.protocols import socks_address
 from vpn.protocols.errors import SocksError
@@ -33,7 +32,7 @@ from vpn.protocols.events import (
     Send,
 )
 from vpn.protocols.reader import Reader
-from vpn.protocols.socks_address import IPV4, IPV6, NAME
+from vpn.protocols.socks_address import IPV4
 
 VERSION = 5
 NO_AUTHENTICATION, USERNAME_PASSWORD = 0x00, 0x02
@@ -111,19 +110,10 @@ def _request(reader: Reader) -> Generator[None, None, Connect | Bind | Associate
     version, command, reserved, kind = yield from reader.exactly(4)
     if version != VERSION or reserved != 0:
         raise SocksError("bad_request", _failure(_GENERAL_FAILURE))
-    if kind == IPV4:
-        raw = yield from reader.exactly(6)
-        host = inet_ntoa(raw[:4])
-    elif kind == NAME:
-        (length,) = yield from reader.exactly(1)
-        raw = yield from reader.exactly(length + 2)
-        host = socks_address.name(raw[:-2]) or ""
-    elif kind == IPV6:
-        raw = yield from reader.exactly(18)
-        host = inet_ntop(AF_INET6, raw[:16])
-    else:
+    destination = yield from socks_address.destination(reader, kind)
+    if destination is None:
         raise SocksError("unknown_address_type", _failure(_ADDRESS_TYPE_NOT_SUPPORTED))
-    return _command(command, host, int.from_bytes(raw[-2:], "big"))
+    return _command(command, *destination)
 
 
 def _command(command: int, host: str, port: int) -> Connect | Bind | Associate:

@@ -1,16 +1,38 @@
 """Addresses as SOCKS writes them.
 
 SOCKS5's requests, replies and datagrams (RFC 1928 §4 to §7) hold ATYP ADDR PORT, where ADDR is 4 bytes
-(ATYP 1), 16 bytes (ATYP 4), or a length and a name (ATYP 3). SOCKS4a shares the rules for names.
+(ATYP 1), 16 bytes (ATYP 4), or a length and a name (ATYP 3). Shadowsocks writes the same; SOCKS4a shares the rules for
+names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from socket import AF_INET6, inet_ntoa, inet_ntop
+
 from vpn.domain import address
+from vpn.protocols.reader import Reader
 
 IPV4, NAME, IPV6 = 0x01, 0x03, 0x04
 
 _UNFIT = bytes(range(0x21)) + b"\x7f"  # spaces and control characters
+
+
+def destination(reader: Reader, kind: int) -> Generator[None, None, tuple[str, int] | None]:
+    """Read ADDR PORT behind this ATYP; None: it is unknown. The host is empty where the name can be none."""
+    if kind == IPV4:
+        raw = yield from reader.exactly(6)
+        host = inet_ntoa(raw[:4])
+    elif kind == NAME:
+        (length,) = yield from reader.exactly(1)
+        raw = yield from reader.exactly(length + 2)
+        host = name(raw[:-2]) or ""
+    elif kind == IPV6:
+        raw = yield from reader.exactly(18)
+        host = inet_ntop(AF_INET6, raw[:16])
+    else:
+        return None
+    return host, int.from_bytes(raw[-2:], "big")
 
 
 def name(raw: bytes) -> str | None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from vpn.domain.inbound import Inbound
-from vpn.protocols import http1, socks4, socks5
+from vpn.protocols import http1, shadowsocks, socks4, socks5, socks_address
 from vpn.protocols.events import Parser
 from vpn.protocols.reader import Reader
 
@@ -32,9 +32,17 @@ Speakers = dict[int, Speaker]
 _LETTERS = string.ascii_letters.encode()
 _HTTP = dict.fromkeys(_LETTERS, Speaker("http", http1.parse))
 _SOCKS = {socks4.VERSION: Speaker("socks4", socks4.parse), socks5.VERSION: Speaker("socks5", socks5.parse)}
+_SHADOWSOCKS = dict.fromkeys(
+    (socks_address.IPV4, socks_address.NAME, socks_address.IPV6), Speaker("shadowsocks", shadowsocks.parse)
+)
 
 # Inbound protocol -> who speaks. A new protocol is a row here.
-PROTOCOLS: dict[str, Speakers] = {"mixed": _SOCKS | _HTTP, "socks": _SOCKS, "http": _HTTP}
+PROTOCOLS: dict[str, Speakers] = {
+    "mixed": _SOCKS | _HTTP,
+    "socks": _SOCKS,
+    "http": _HTTP,
+    "shadowsocks": _SHADOWSOCKS,  # of what was opened (vpn.proxy.unsealing)
+}
 
 
 def speakers_of(inbound: Inbound) -> Speakers:
