@@ -20,7 +20,7 @@ ROOMS = ("proxy", "protocols", "domain", "services", "api")
 CALLS = {
     "end": 1, "_end": 1, "_complete": 1, "_close": 1, "_break": 0, "_fail": 0, "cut": 0, "abandon": 0, "cut_user": 1,
     "close_active": 0, "Unreached": 1, "ProtocolError": 0, "SocksError": 0, "HTTPError": 0, "UpstreamError": 0,
-    "MessageError": 0, "_rejected": 0, "_not_allowed": 0, "_turn_away": 3,
+    "MessageError": 0, "_rejected": 0, "_discard": 0, "_not_allowed": 0, "_turn_away": 3,
 }  # fmt: skip
 FUNCTIONS = {
     "blocked", "unwelcome", "_refused", "become", "direct_refused", "_why_cut", "budget", "reason",

@@ -13,7 +13,8 @@ from tests.support.web import basic, origin, read_head, read_message, request
 from vpn.domain.inbound import TLS, Timeouts
 from vpn.proxy import arrival
 from vpn.proxy import tls as module
-from vpn.proxy.arrival import Preface, Securing
+from vpn.proxy.arrival import Securing
+from vpn.proxy.preface import Preface
 
 V1 = b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 1080\r\n"
 V2 = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x07\xc0\x00\x02\x01\xdc\x04\x04\x38"

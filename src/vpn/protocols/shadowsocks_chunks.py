@@ -10,8 +10,6 @@ salts, and so keys, of their own.
 
 from __future__ import annotations
 
-import os
-
 from cryptography.exceptions import InvalidTag
 
 from vpn.domain.shadowsocks import Method
@@ -162,8 +160,3 @@ class Sealer:
         aead.encrypt_into((1).to_bytes(_NONCE, "little"), first, None, into[at : at + length + TAG])
         self._count = 2
         return at + length + TAG, length
-
-
-def make_salt(method: Method) -> bytes:
-    """A salt for one stream."""
-    return os.urandom(method.key_size)

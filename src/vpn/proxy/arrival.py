@@ -11,109 +11,25 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
-from vpn.domain.address import Endpoint
 from vpn.domain.errors import Invalid
-from vpn.domain.session import Session, Status
-from vpn.protocols import proxy_protocol
-from vpn.protocols.errors import ProtocolError
-from vpn.protocols.reader import Reader
+from vpn.domain.session import Session
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.handshake import Handshake
-from vpn.proxy.poller import EDGE, HANGUP, READ
+from vpn.proxy.phase import Phase
+from vpn.proxy.poller import HANGUP
+from vpn.proxy.preface import Preface
 from vpn.proxy.sniffing import look
-from vpn.proxy.stream import DONTWAIT
 from vpn.proxy.tls import Certificates, TLSStream
 
 COSTLY = 0.0003  # seconds of CPU; a handshake's first step that takes longer is computed in the background
-_CHUNK = 4096
-
-Next = Callable[[bytes], None]
 
 
-class _Phase:
-    """A connection that is not yet at its handshake."""
-
-    def __init__(self, core: Core, sock: Any, session: Session, client: Client, deadline: float) -> None:
-        self._core = core
-        self._sock = sock
-        self.session = session
-        self.client = client
-        self.deadline = deadline
-
-    def begin(self, *, registered: bool) -> None:
-        """Take the connection.
-
-        Raises:
-            OSError: the kernel has no room for it.
-        """
-        if registered:
-            self._core.poller.hand_over(self._sock.fileno(), self._on_event)
-        else:
-            self._core.poller.register(self._sock.fileno(), self._on_event, READ | EDGE)
-        self._core.connections.add(self)
-
-    def expire(self) -> None:
-        """The client was too slow."""
-        self._close("handshake_timeout")
-
-    def cut(self, reason: str) -> None:
-        """The client may not go on."""
-        self._close(reason, "closed")
-
-    def _on_event(self, mask: int) -> None:
-        raise NotImplementedError
-
-    def _close(self, reason: str, status: Status = "failed") -> None:
-        session = self.session
-        if not session.ended:
-            if status == "failed":
-                self._core.counters.note_error(reason)
-            session.end(status, reason, time.time())
-            self._core.poller.close(self._sock)
-            self._core.end(self)
-
-
-class Preface(_Phase):
-    """A load balancer, until it has said for whom it comes (the PROXY protocol)."""
-
-    def __init__(self, core: Core, sock: Any, session: Session, client: Client, then: Next) -> None:
-        super().__init__(core, sock, session, client, core.poller.now + client.entry.timeouts.handshake)
-        self._then = then
-        self._reader = Reader()
-        self._parser: Generator[None, None, Endpoint | None] = proxy_protocol.parse(self._reader)
-        next(self._parser)
-
-    def _on_event(self, mask: int) -> None:
-        try:
-            while data := self._sock.recv(_CHUNK, DONTWAIT):
-                self._reader.feed(data)
-                next(self._parser)
-        except BlockingIOError:
-            return
-        except StopIteration as stop:
-            self._finish(stop.value)
-            return
-        except ProtocolError as error:
-            self._close(error.reason)
-            return
-        except OSError:
-            pass
-        self._close("client_closed")
-
-    def _finish(self, source: Endpoint | None) -> None:
-        if source is not None:
-            self.session.source_host, self.session.source_port = source
-        self._core.connections.discard(self)
-        self._then(self._reader.rest())
-
-
-class Securing(_Phase):
+class Securing(Phase):
     """A client, until TLS stands.
 
     The first step of the handshake signs. With an RSA key that takes a millisecond, which the tunnels need not

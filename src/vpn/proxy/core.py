@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vpn.domain.acl import CompiledPolicy, Pool
 from vpn.domain.policy import ALLOW_ALL, groups_of
@@ -31,6 +31,9 @@ from vpn.proxy.resolver import Resolver
 from vpn.proxy.revision import revise
 from vpn.proxy.rules import Rules
 from vpn.proxy.salts import Salts, lone_salts
+
+if TYPE_CHECKING:
+    from vpn.proxy.shadowsocks import Shadowsocks
 
 CLOCK = 60.0  # seconds between two looks at the clock on the wall, where rules have hours
 SOON = 0.01  # seconds, so that the moment has come when the timer rings
@@ -91,6 +94,8 @@ class Core:
         self.accounts = accounts
         self.salts = salts or lone_salts()
         """The salts that clients of Shadowsocks have used."""
+        self.shadowsocks: Shadowsocks | None = None
+        """What its inbounds share, once there is one."""
         self.nobody = accounts.of("", self.credentials.user)
         """Who a client is before it has said so."""
         self.outgoing = Outgoing(self)

@@ -8,7 +8,7 @@ data plane, and what one worker learnt every worker's client finds known.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from vpn.domain.remembered import Remembered
@@ -44,6 +44,11 @@ class Credentials:
     def replace_users(self, users: list[SnapshotUser]) -> None:
         """Work from these users from now on."""
         self._users = {canonical(user.name): user for user in users}
+
+    @property
+    def users(self) -> Mapping[str, SnapshotUser]:
+        """The users, by their names as they are compared; another object whenever they are replaced."""
+        return self._users
 
     def known(self, name: str) -> bool:
         """Whether a user bears this name."""

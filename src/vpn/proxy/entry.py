@@ -54,8 +54,13 @@ class Entry:
 
     @property
     def plain(self) -> bool:
-        """Whether clients begin with what they want: there is neither TLS nor a load balancer."""
-        return self.inbound.tls is None and not self._trusted
+        """Whether clients begin with what they want: there is neither TLS, nor a load balancer, nor Shadowsocks."""
+        return self.inbound.tls is None and not self._trusted and not self.sealed
+
+    @property
+    def sealed(self) -> bool:
+        """Whether what clients say has to be opened first, and whose it is to be found out by that: Shadowsocks."""
+        return self.inbound.protocol == "shadowsocks"
 
     def trusts(self, host: str) -> bool:
         """Whether this is a load balancer, which says for whom it comes."""

@@ -44,7 +44,7 @@ class Intake:
         self._reader = Reader()
         self._parser: Parser | None = None
         self._waiting = False  # for a verdict or a connection; the client is not read meanwhile
-        self._layered = layered(stream) is not None  # nor does TLS tell of what it holds
+        self._layered = layered(stream)  # which does not tell of what it holds
         self._unread = False  # the kernel may hold bytes that it will not tell of again
         self.deadline = core.poller.now + client.entry.timeouts.handshake
 
@@ -63,6 +63,7 @@ class Intake:
         self._core.poller.hand_over(self._stream.fileno(), self._on_event)
         self._core.connections.add(self)
         if early:
+            self._unread = self._layered is None or self._layered.unread  # should the client have to wait at once
             self._feed(early)
         elif not self._first:
             self.deadline = self._core.poller.now + self.client.entry.timeouts.request
@@ -99,7 +100,7 @@ class Intake:
                 self._close("failed", "client_closed")
                 return
             # A full read, or an end of stream behind it, is not told again.
-            self._unread = len(data) == CHUNK or bool(mask & ENDING) or self._layered
+            self._unread = len(data) == CHUNK or bool(mask & ENDING) or self._layered is not None
             self._feed(data)
             if not self._unread or self.session.ended or self not in self._core.connections:
                 return

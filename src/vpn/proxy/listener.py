@@ -17,6 +17,7 @@ from vpn.proxy.stream import set_keepalive
 
 if TYPE_CHECKING:
     from vpn.proxy.arrival import Arrivals
+    from vpn.proxy.unsealing import Unsealings
 
 BACKLOG = 4096  # connections that may wait to be accepted
 _BATCH = 64  # connections accepted before the others have their turn
@@ -60,7 +61,7 @@ class Listener:
         self._sock = socket.SocketType(fileno=sock.detach())
         self._family = int(self._sock.family)
         self._exhausted = False
-        self._arrivals: Arrivals | None = None
+        self._arrivals: Arrivals | Unsealings | None = None
         self.serve(entry)
         core.poller.register(self._sock.fileno(), self._on_event, select.EPOLLIN)
 
@@ -72,7 +73,15 @@ class Listener:
         if self._arrivals is not None:
             self._arrivals.close()
             self._arrivals = None
-        if not entry.plain:
+        # Who is silent and who talks nonsense are to be closed after the same time.
+        silence = 0 if entry.sealed else _SILENCE
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, silence)
+        if entry.sealed:
+            # A worker that serves no Shadowsocks does without the memory of its ciphers.
+            from vpn.proxy.unsealing import Unsealings  # noqa: PLC0415
+
+            self._arrivals = Unsealings(self._core, entry)
+        elif not entry.plain:
             # A worker that serves neither TLS nor load balancers does without the memory of OpenSSL.
             from vpn.proxy.arrival import Arrivals  # noqa: PLC0415
 
@@ -111,7 +120,8 @@ class Listener:
         session = Session(core.next_session_id(now), self._name, host, port, now)
         if core.trace_ratio:
             core.trace(session)
-        # Behind a load balancer it is not yet known who comes: `Arrivals` asks when it is.
+        # Behind a load balancer it is not yet known who comes: `Arrivals` asks when it is. And nobody is closed
+        # at once by `Unsealings`.
         banned = self._arrivals is None and core.bans.source_banned(host)
         if banned or not entry.take_place():
             core.counters.over_capacity += not banned
