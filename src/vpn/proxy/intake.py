@@ -63,7 +63,7 @@ class Intake:
         self._core.poller.hand_over(self._stream.fileno(), self._on_event)
         self._core.connections.add(self)
         if early:
-            self._unread = self._layered is None or self._layered.unread  # should the client have to wait at once
+            self._unread = True  # should the client have to wait at once
             self._feed(early)
         elif not self._first:
             self.deadline = self._core.poller.now + self.client.entry.timeouts.request
