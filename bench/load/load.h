@@ -3,7 +3,7 @@
  *   main.c     options, and which mode runs          tunnel.c   a connection through a proxy, up to its tunnel
  *   result.c   what is counted, as one line of JSON  rate.c bulk.c hold.c udp.c   the modes
  *   pattern.c  bytes that can be checked             target.c   what the tunnels lead to
- *   stream.c   a TCP connection, plain or TLS
+ *   stream.c   a TCP connection, plain, TLS or Shadowsocks    sealing.c   Shadowsocks
  */
 #ifndef LOAD_H
 #define LOAD_H
@@ -51,7 +51,8 @@ bool is_message(const unsigned char *message, size_t length, uint64_t number);
 
 struct stream {
     int fd;
-    SSL *tls; /* NULL: plain */
+    SSL *tls;                /* NULL: none */
+    struct sealing *sealing; /* NULL: none */
 };
 
 enum { AGAIN = -1, ENDED = -2 }; /* instead of a number of bytes; ENDED includes resets */
@@ -63,9 +64,17 @@ ssize_t stream_write(struct stream *, const void *, size_t);
 void stream_close(struct stream *);
 struct in_addr source_address(uint64_t number);
 
+/* sealing.c */
+
+void make_master_key(const char *password, unsigned char *key);
+struct sealing *sealing_new(const unsigned char *master, const struct sockaddr_in *target);
+ssize_t sealing_read(struct sealing *, int fd, unsigned char *, size_t);
+ssize_t sealing_write(struct sealing *, int fd, const void *, size_t); /* all of it, or ENDED */
+void sealing_free(struct sealing *);
+
 /* tunnel.c */
 
-enum way { DIRECT, SOCKS5, HTTP };
+enum way { DIRECT, SOCKS5, HTTP, SHADOWSOCKS };
 
 struct load {
     enum way way;
@@ -73,6 +82,7 @@ struct load {
     unsigned targets; /* the target listens on so many consecutive addresses */
     const char *user, *password;
     char authorization[800]; /* the header field of HTTP, made from the two */
+    unsigned char master[32]; /* the key of Shadowsocks */
     SSL_CTX *tls;            /* NULL: plain */
     unsigned clients, in_flight, size;
     double seconds;

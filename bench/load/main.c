@@ -11,7 +11,7 @@
 
 static const char USAGE[] =
     "usage: load target [--addresses N]\n"
-    "       load rate|bulk|hold|udp --target HOST:PORT [--addresses N] [--via direct|socks5|http] [--proxy HOST:PORT]\n"
+    "       load rate|bulk|hold|udp --target HOST:PORT [--addresses N] [--via direct|socks5|http|shadowsocks] [--proxy HOST:PORT]\n"
     "            [--user NAME --password WORD] [--tls] [--clients N] [--in-flight N] [--size BYTES] [--seconds S]\n";
 
 static const struct option OPTIONS[] = {
@@ -52,8 +52,10 @@ static enum way way(const char *text) {
         return SOCKS5;
     if (strcmp(text, "http") == 0)
         return HTTP;
+    if (strcmp(text, "shadowsocks") == 0)
+        return SHADOWSOCKS;
     if (strcmp(text, "direct") != 0)
-        wrong("--via is direct, socks5 or http");
+        wrong("--via is direct, socks5, http or shadowsocks");
     return DIRECT;
 }
 
@@ -82,6 +84,11 @@ static void parse(struct load *load, int count, char **words) {
 }
 
 static void prepare(struct load *load) {
+    if (load->way == SHADOWSOCKS) {
+        if (!load->password)
+            wrong("--via shadowsocks needs --password");
+        make_master_key(load->password, load->master);
+    }
     if (load->user) {
         char plain[512];
         unsigned char encoded[700];

@@ -1,4 +1,4 @@
-/* A non-blocking TCP connection, plain or TLS. */
+/* A non-blocking TCP connection, plain, TLS or Shadowsocks. */
 #include "load.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@ bool stream_connect(struct stream *stream, SSL_CTX *context, const struct sockad
     int on = 1;
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = source_address(number)};
     stream->tls = NULL;
+    stream->sealing = NULL;
     stream->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (stream->fd < 0)
         return false;
@@ -53,6 +54,8 @@ ssize_t stream_read(struct stream *stream, void *buffer, size_t size) {
         ERR_clear_error();
         return outcome(stream, SSL_read(stream->tls, buffer, (int)size));
     }
+    if (stream->sealing)
+        return sealing_read(stream->sealing, stream->fd, buffer, size);
     ssize_t done = recv(stream->fd, buffer, size, 0);
     return done > 0 ? done : done < 0 && errno == EAGAIN ? AGAIN : ENDED;
 }
@@ -62,6 +65,8 @@ ssize_t stream_write(struct stream *stream, const void *buffer, size_t size) {
         ERR_clear_error();
         return outcome(stream, SSL_write(stream->tls, buffer, (int)size));
     }
+    if (stream->sealing)
+        return sealing_write(stream->sealing, stream->fd, buffer, size);
     ssize_t done = send(stream->fd, buffer, size, MSG_NOSIGNAL);
     return done > 0 ? done : done < 0 && errno == EAGAIN ? AGAIN : ENDED;
 }
@@ -73,6 +78,9 @@ void stream_close(struct stream *stream) {
         SSL_free(stream->tls);
         stream->tls = NULL;
     }
+    if (stream->sealing)
+        sealing_free(stream->sealing);
+    stream->sealing = NULL;
     close(stream->fd);
     stream->fd = -1;
 }

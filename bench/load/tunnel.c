@@ -1,4 +1,4 @@
-/* A connection through a proxy: SOCKS5 (RFC 1928, RFC 1929), HTTP CONNECT (RFC 9110), or no proxy at all. The target
+/* A connection through a proxy: SOCKS5 (RFC 1928, RFC 1929), HTTP CONNECT (RFC 9110), Shadowsocks, or no proxy at all. The target
  * never speaks first, so all that is read before the tunnel is open is the proxy's. */
 #include "load.h"
 
@@ -143,7 +143,9 @@ static enum step begin(struct load *load, struct tunnel *tunnel) {
             return CLOSED;
         }
     }
-    if (load->way == DIRECT)
+    if (load->way == SHADOWSOCKS)
+        tunnel->stream.sealing = sealing_new(load->master, &tunnel->target);
+    if (load->way == DIRECT || load->way == SHADOWSOCKS)
         return tunnel->step = OPEN;
     return say(load, tunnel, load->way == SOCKS5 ? GREETING : REQUESTING);
 }
