@@ -11,7 +11,7 @@ from tests.support.upstreams import go_through, route, upstream
 from vpn.domain.egress import Resolving
 from vpn.domain.inbound import Timeouts
 from vpn.protocols import datagram
-from vpn.proxy import association as module
+from vpn.proxy import datagrams as module
 from vpn.proxy.association import Association
 
 
