@@ -7,18 +7,17 @@ These are plain functions: a datagram comes whole, and tens of thousands come in
 
 from __future__ import annotations
 
-from socket import AF_INET6, inet_ntoa, inet_ntop
+from socket import inet_ntoa
 from struct import Struct
 
 import msgspec
 
 from vpn.protocols import socks_address
 from vpn.protocols.errors import SocksError
-from vpn.protocols.socks_address import IPV4, IPV6, NAME
+from vpn.protocols.socks_address import IPV4
 
 _START = Struct("!HBB")
 _TO_IPV4 = Struct("!I4sH")
-_PORT = Struct("!H")
 
 
 class Datagram(msgspec.Struct, frozen=True, gc=False):
@@ -56,22 +55,10 @@ def _unpack(datagram: bytes | memoryview) -> Datagram:
     size = len(datagram)
     if size < 5:
         raise SocksError("short_datagram")
-    reserved, fragment, kind = _START.unpack_from(datagram)
+    reserved, fragment, _ = _START.unpack_from(datagram)
     if reserved:
         raise SocksError("bad_datagram")
     if fragment:
         raise SocksError("fragmented_datagram")
-    end = {IPV4: 10, NAME: 7 + datagram[4], IPV6: 22}.get(kind)
-    if end is None:
-        raise SocksError("unknown_address_type")
-    if size < end:
-        raise SocksError("short_datagram")
-    (port,) = _PORT.unpack_from(datagram, end - 2)
-    if port == 0:
-        raise SocksError("bad_port")
-    if kind == IPV6:
-        return Datagram(inet_ntop(AF_INET6, datagram[4:20]), port, end)
-    name = socks_address.name(bytes(datagram[5 : end - 2]))
-    if name is None:
-        raise SocksError("bad_name")
-    return Datagram(name, port, end)
+    host, port, end = socks_address.unpack(datagram, 3)
+    return Datagram(host, port, end)

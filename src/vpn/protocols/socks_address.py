@@ -11,6 +11,7 @@ from collections.abc import Generator
 from socket import AF_INET6, inet_ntoa, inet_ntop
 
 from vpn.domain import address
+from vpn.protocols.errors import SocksError
 from vpn.protocols.reader import Reader
 
 IPV4, NAME, IPV6 = 0x01, 0x03, 0x04
@@ -60,3 +61,30 @@ def pack(host: str, port: int) -> bytes:
     else:
         packed = b"\x04" + packed
     return packed + port.to_bytes(2, "big")
+
+
+def unpack(data: bytes | memoryview, at: int = 0) -> tuple[str, int, int]:
+    """What `pack` has written, at this place in something longer: host, port, and where it ends.
+
+    Raises:
+        SocksError: it is malformed, or the port is 0.
+    """
+    size = len(data)
+    if size < at + 2:
+        raise SocksError("short_datagram")
+    kind = data[at]
+    end = {IPV4: at + 7, NAME: at + 4 + data[at + 1], IPV6: at + 19}.get(kind)
+    if end is None:
+        raise SocksError("unknown_address_type")
+    if size < end:
+        raise SocksError("short_datagram")
+    port = int.from_bytes(data[end - 2 : end], "big")
+    if port == 0:
+        raise SocksError("bad_port")
+    raw = bytes(data[at + 1 : end - 2])
+    if kind == NAME:
+        host = name(raw[1:])
+        if host is None:
+            raise SocksError("bad_name")
+        return host, port, end
+    return inet_ntoa(raw) if kind == IPV4 else inet_ntop(AF_INET6, raw), port, end
