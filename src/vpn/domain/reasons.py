@@ -33,6 +33,7 @@ _ENDS = {
         eof="Both sides were done",
         inbound_removed="The inbound that the client came by was taken away",
         user_removed="The user was removed",
+        key_changed="The user has another key",
         terminated="An operator ended it",
         shutdown="The daemon was stopped",
         daemon_died="The daemon died, or was killed",

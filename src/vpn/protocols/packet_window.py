@@ -10,10 +10,11 @@ _MASK = (1 << SIZE) - 1
 class Window:
     """The numbers of one session's datagrams, which count up and may come in any order, each once."""
 
-    __slots__ = ("_highest", "_seen")
+    __slots__ = ("_seen", "highest")
 
     def __init__(self) -> None:
-        self._highest = -1
+        self.highest = -1
+        """The highest number that has come; -1: none has."""
         self._seen = 0  # bit n: the number n below the highest has come
 
     def accept(self, number: int) -> bool:
@@ -21,10 +22,10 @@ class Window:
 
         To be asked about authentic datagrams only.
         """
-        ahead = number - self._highest
+        ahead = number - self.highest
         if ahead > 0:
             self._seen = (self._seen << ahead | 1) & _MASK if ahead < SIZE else 1
-            self._highest = number
+            self.highest = number
             return True
         if ahead <= -SIZE:
             return False

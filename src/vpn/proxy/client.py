@@ -40,6 +40,12 @@ class Client:
             self._source = source
         return why
 
+    def move(self, host: str, now: float) -> str:
+        """Come from another address from now on; why that cannot be, and then the client is nobody, or nothing."""
+        account = self.account
+        self._give_back()
+        return self.become(account, host, now)
+
     def forget(self, nobody: Account) -> None:
         """Be nobody again: the user is no more, and somebody else may be counted where he was."""
         self._give_back()

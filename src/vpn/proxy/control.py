@@ -81,12 +81,19 @@ NO_RULES = Rules(0, ALLOW_ALL)
 
 
 class Listening(msgspec.Struct, frozen=True):
-    """An inbound with its listening sockets, which are told apart by `number`."""
+    """An inbound with the sockets that a worker has, which are told apart by numbers."""
 
     number: int
     column: int
     """Where its connections are counted (vpn.proxy.limits)."""
     inbound: Inbound
+    packets: int = 0
+    """What tells its socket for datagrams from all others; 0: there is none, or another worker has it."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of all its sockets, in the order in which they travel."""
+        return (self.number, self.packets) if self.packets else (self.number,)
 
 
 class Listen(Message, frozen=True):

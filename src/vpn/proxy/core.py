@@ -103,6 +103,8 @@ class Core:
         self.policy = CompiledPolicy(ALLOW_ALL)
         self.ruling: object = object()
         """Another one when what is allowed may have changed."""
+        self.on_users: list[Callable[[], None]] = []
+        """Called when there may be other users."""
         self._turn: Timer | None = None
         self.connections: set[Connection] = set()
         self.pipes = Pipes()
@@ -163,6 +165,8 @@ class Core:
         for connection in list(self.connections):
             if why := connection.client.unwelcome():
                 connection.cut(why)
+        for observer in list(self.on_users):
+            observer()
         self._rule_anew()  # users may be in other groups
 
     def account(self, name: str) -> Account:

@@ -79,6 +79,12 @@ class WorkerCounters(msgspec.Struct, array_like=True):
     """Sessions that ended and that nobody will hear of: the daemon took none for long."""
     loop_seconds: float = 0.0
     """The time that the event loop was at work, and not waiting."""
+    datagrams_unknown: int = 0
+    """Datagrams to Shadowsocks that no user's key opens."""
+    datagrams_replayed: int = 0
+    """Authentic ones that had come before, or came much too late."""
+    datagrams_dropped: int = 0
+    """Datagrams lost for want of room: with a user who must wait, with keys to be tried, or in the largest datagram."""
 
     def note_error(self, reason: str) -> None:
         """A client got no further than the handshake."""

@@ -107,8 +107,11 @@ class Datagrams:
         ruling = (self._core.outgoing.egress, self._core.ruling)
         if self._ruling != ruling:
             self._ruling = ruling
-            self._targets.clear()
-            self._headers.clear()
+            self._judge_anew()
+
+    def _judge_anew(self) -> None:
+        self._targets.clear()
+        self._headers.clear()
 
     def _header_again(self, address: Address) -> bytes | None:
         """The header of answers from one who was written to under other rules; None: a stranger, or forbidden now."""

@@ -207,6 +207,13 @@ class Supervisor:
             each.number = next(self._numbers)
             each.column = next(column for column in free if not self._counters.total(column))
             self._surroundings.bound.append(each)
+        self._number_packets()
+
+    def _number_packets(self) -> None:
+        """Number sockets for datagrams that are new, of inbounds that may be older."""
+        for each in self._surroundings.bound:
+            if each.packets is not None and not each.packets_number:
+                each.packets_number = next(self._numbers)
 
     def upstreams(self) -> list[UpstreamReport]:
         """How the upstreams are, over all workers: one is healthy if a worker finds it so."""

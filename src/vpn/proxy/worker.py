@@ -14,7 +14,7 @@ import socket
 import sys
 import traceback
 from functools import partial
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
@@ -54,6 +54,9 @@ from vpn.proxy.poller import READ, WRITE, Poller
 from vpn.proxy.salts import Salts
 from vpn.proxy.shaping import Lanes
 
+if TYPE_CHECKING:
+    from vpn.proxy.packet_listener import PacketListener
+
 REPORT = 0.5  # seconds between two reports
 SILENCE = 5.0  # seconds without a report while nothing happens
 MOST_BEHIND = 4  # messages that the daemon may have left unread when another report is made
@@ -86,6 +89,7 @@ class Worker:
         self._core = Core(self._poller, self._send, Accounts(meter, number, lanes), recorder, number, salts)
         self._counters = counters
         self._listeners: dict[int, Listener] = {}
+        self._packets: dict[int, PacketListener] = {}
         self._first: Listen | None = None
         self._informed = False
         self._serving = False
@@ -153,14 +157,14 @@ class Worker:
 
     def _listen(self, message: Listen) -> None:
         """Serve these inbounds and no others."""
-        fresh = [each for each in message.listening if each.number not in self._listeners]
-        descriptors = dict(
-            zip((each.number for each in fresh), self._channel.take_descriptors(len(fresh)), strict=True)
-        )
+        wanted = [number for each in message.listening for number in each.numbers]
+        fresh = [number for number in wanted if number not in self._listeners and number not in self._packets]
+        descriptors = dict(zip(fresh, self._channel.take_descriptors(len(fresh)), strict=True))
         everything = self._counters.column(EVERYTHING, message.max_connections)
-        wanted = {each.number for each in message.listening}
         for number in [number for number in self._listeners if number not in wanted]:
             self._remove(number, message.drain)
+        for number in [number for number in self._packets if number not in wanted]:
+            self._packets.pop(number).retire(message.drain)
         for each in message.listening:
             places = self._counters.column(each.column, each.inbound.max_connections)
             entry = Entry(each.number, each.inbound, everything, places)
@@ -169,6 +173,18 @@ class Worker:
             else:
                 sock = socket.socket(fileno=descriptors[each.number])
                 self._listeners[each.number] = Listener(self._core, sock, entry)
+            if each.packets:
+                self._serve_packets(each.packets, descriptors.get(each.packets), entry)
+
+    def _serve_packets(self, number: int, descriptor: int | None, entry: Entry) -> None:
+        """Serve an inbound's datagrams, by a socket that may be new."""
+        if descriptor is None:
+            self._packets[number].serve(entry)
+            return
+        # A worker that serves no datagrams of Shadowsocks does without the memory of its ciphers.
+        from vpn.proxy.packet_listener import PacketListener  # noqa: PLC0415
+
+        self._packets[number] = PacketListener(self._core, socket.socket(fileno=descriptor), entry)
 
     def _remove(self, number: int, drain: float) -> None:
         """Accept no more on a listener, and give its clients some time."""
@@ -193,6 +209,8 @@ class Worker:
     def _drain(self, seconds: float) -> None:
         for listener in self._listeners.values():
             listener.close()
+        for packets in self._packets.values():
+            packets.retire(seconds)
         self._drain_until = self._poller.now + seconds
         self._check_drained()
 

@@ -104,10 +104,7 @@ class WorkerProcess:
     def listen(self, drain: float) -> asyncio.Future[None]:
         """Tell the process which inbounds to serve; the future is done when it does, or is gone."""
         assert self._channel is not None
-        bound = self._surroundings.bound
-        fresh = [each for each in bound if each.number not in self._known]
-        self._known = {each.number for each in bound}
-        self._channel.send(self._listening(drain), [each.sockets[self._number].fileno() for each in fresh])
+        self._channel.send(self._listening(drain), self._fresh_sockets())
         done = asyncio.get_running_loop().create_future()
         self._listen_waits.append(done)
         return done
@@ -148,8 +145,15 @@ class WorkerProcess:
         return self._sessions
 
     def _listening(self, drain: float) -> Listen:
-        listening = [each.listening() for each in self._surroundings.bound]
+        listening = [each.listening(self._number) for each in self._surroundings.bound]
         return Listen(listening, self._surroundings.max_connections, drain)
+
+    def _fresh_sockets(self) -> list[int]:
+        """The descriptors that the process has not been given yet; it is given them now."""
+        served = dict(pair for each in self._surroundings.bound for pair in each.served_by(self._number))
+        fresh = [sock.fileno() for number, sock in served.items() if number not in self._known]
+        self._known = set(served)
+        return fresh
 
     def status(self) -> WorkerStatus:
         """How it is."""
@@ -218,10 +222,9 @@ class WorkerProcess:
                 env=environment | _MALLOC,
                 start_new_session=True,
             )
-        bound = self._surroundings.bound
         # First, while the channel is empty: descriptors cannot wait for room in it, as the snapshot can.
-        self._known = {each.number for each in bound}
-        channel.send(self._listening(0), [each.sockets[self._number].fileno() for each in bound])
+        self._known = set()
+        channel.send(self._listening(0), self._fresh_sockets())
         self.ban(self._surroundings.bans)
         channel.send(self._surroundings.tracing)
         assert self._surroundings.snapshot is not None

@@ -28,11 +28,15 @@ def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
         except (OSError, UnicodeError) as error:
             for each in bound:
                 each.close()
-            if inbound.managed:
-                hint = f"choose another address: vpn inbounds edit {inbound.name} --listen HOST:PORT"
-                raise _port_trouble(inbound.listen, error, hint) from None
-            raise port_trouble(inbound.listen, error, setting_of(inbound.name)) from None
+            raise _trouble(inbound, error) from None
     return bound
+
+
+def _trouble(inbound: Inbound, error: OSError | UnicodeError) -> Unavailable:
+    if inbound.managed:
+        hint = f"choose another address: vpn inbounds edit {inbound.name} --listen HOST:PORT"
+        return _port_trouble(inbound.listen, error, hint)
+    return port_trouble(inbound.listen, error, setting_of(inbound.name))
 
 
 def port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
@@ -75,18 +79,29 @@ def open_sockets(
     fresh: dict[str, Bound] = {}
     problems: dict[str, str] = {}
     for inbound in wanted:
-        if inbound.name in kept:
-            continue
         try:
-            [fresh[inbound.name]] = bind_all([inbound], workers)
+            if inbound.name in kept:
+                _prepare(kept[inbound.name], inbound)
+            else:
+                [fresh[inbound.name]] = bind_all([inbound], workers)
         except Unavailable as error:
             if not inbound.managed or inbound.name == required:
                 for bound in fresh.values():
                     bound.close()
+                for bound in kept.values():
+                    bound.amend(bound.wanted)  # without sockets that are not needed now
                 raise
+            kept.pop(inbound.name, None)
             problems[inbound.name] = error.message
     opened = kept | fresh
     return [(opened[inbound.name], inbound) for inbound in wanted if inbound.name in opened], problems
+
+
+def _prepare(bound: Bound, inbound: Inbound) -> None:
+    try:
+        bound.prepare(inbound)
+    except OSError as error:
+        raise _trouble(inbound, error) from None
 
 
 def amended(plan: Plan) -> list[Bound]:
@@ -99,5 +114,7 @@ def amended(plan: Plan) -> list[Bound]:
 def close_new(plan: Plan, served: Sequence[Bound]) -> None:
     """Close what was opened for a plan that is given up."""
     for bound, _ in plan:
-        if bound not in served:
+        if bound in served:
+            bound.amend(bound.wanted)
+        else:
             bound.close()

@@ -1,0 +1,55 @@
+"""Which datagrams have come before, beyond what live sessions know."""
+
+from __future__ import annotations
+
+from vpn.protocols.packet_window import Window
+from vpn.protocols.shadowsocks_packet import TOLERANCE
+
+_GENERATION = 1 << 16  # salts
+_KEEP = 2 * TOLERANCE + 1  # seconds: from one clock that is late to one that is early
+_MOST_PAST = 1 << 16
+
+
+class Recent:
+    """The salts of the latest datagrams (SIP004): of the last 65,536 all, and of as many before.
+
+    In one process, and without a word in the memory of all workers (vpn.proxy.salts), which thousands of datagrams in a
+    second would soon have filled. What begins a session is looked for there, too.
+    """
+
+    def __init__(self) -> None:
+        self._new: set[int] = set()
+        self._old: set[int] = set()
+
+    def fresh(self, salt: bytes) -> bool:
+        """Whether this salt has not come of late; it has, then. To be asked about authentic datagrams only."""
+        mark = hash(salt)  # 64 bits, keyed anew in each process
+        if mark in self._new or mark in self._old:
+            return False
+        self._new.add(mark)
+        if len(self._new) >= _GENERATION:
+            self._old, self._new = self._new, set()
+        return True
+
+
+class Past:
+    """The windows of sessions that have ended, as long as their datagrams could still be taken for new ones."""
+
+    def __init__(self) -> None:
+        self._windows: dict[object, tuple[Window, float]] = {}
+
+    def keep(self, mark: object, window: Window, now: float) -> None:
+        """A session has ended."""
+        windows = self._windows
+        while windows:
+            oldest = next(iter(windows))
+            if windows[oldest][1] > now and len(windows) < _MOST_PAST:
+                break
+            del windows[oldest]
+        windows.pop(mark, None)
+        windows[mark] = (window, now + _KEEP)
+
+    def recall(self, mark: object) -> Window:
+        """The window of a session that begins, which may be one that goes on."""
+        kept = self._windows.get(mark)
+        return kept[0] if kept is not None else Window()

@@ -1,0 +1,188 @@
+"""A Shadowsocks client's datagrams: one session of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from vpn.domain.session import Session
+from vpn.protocols import socks_address
+from vpn.protocols.errors import ProtocolError
+from vpn.protocols.packet_window import Window
+from vpn.protocols.shadowsocks_keys import AEAD
+from vpn.protocols.shadowsocks_packet import LARGEST, Seal
+from vpn.protocols.socks_address import IPV4
+from vpn.proxy.client import Client
+from vpn.proxy.core import Core
+from vpn.proxy.datagrams import HEADROOM, Datagrams
+from vpn.proxy.packet_keys import Keyed
+from vpn.proxy.trials import Source
+
+if TYPE_CHECKING:
+    from vpn.proxy.packet_listener import PacketListener
+
+_MOST_QUEUED = 64  # datagrams that wait because of the user's rate; more are lost
+
+
+class PacketSession(Datagrams):
+    """What one client sends by one socket of its own.
+
+    Args:
+        listener: by whose socket the client is answered.
+        mark: what tells the session from the listener's others.
+        keyed: whose it is.
+        source: where the client is.
+        cipher: opens the client's datagrams, where one does so for all of them.
+        seal: seals the answers.
+    """
+
+    __slots__ = (
+        "_left",
+        "_listener",
+        "_queue",
+        "_salt",
+        "_seal",
+        "_turn",
+        "cipher",
+        "heard",
+        "keyed",
+        "mark",
+        "source",
+        "window",
+    )
+
+    def __init__(  # noqa: PLR0913 -- a record of what its listener has found out
+        self,
+        core: Core,
+        session: Session,
+        client: Client,
+        *,
+        listener: PacketListener,
+        mark: object,
+        keyed: Keyed,
+        source: Source,
+        cipher: AEAD | None,
+        seal: Seal,
+        window: Window,
+    ) -> None:
+        super().__init__(core, session, client, listener.family)
+        self._listener = listener
+        self.mark = mark
+        self.keyed = keyed
+        self.source = source
+        self.cipher = cipher
+        self.window = window
+        self._seal = seal
+        self._salt = listener.salt_size
+        self._queue: deque[tuple[bytes, int]] = deque()
+        self._left = 0  # bytes that may go in this turn of the loop
+        self._turn = 0.0
+
+    def take(self, body: bytes, start: int) -> None:
+        """One datagram of the client's: ATYP ADDR PORT DATA begin at `start`."""
+        now = self._core.poller.now
+        self.deadline = now + self.client.entry.timeouts.udp
+        if self._queue:
+            self._enqueue(body, start)
+            return
+        if self._turn != now or self._left <= 0:
+            self._turn = now
+            self._see_ruling()
+            self._left = self._room()
+            if not self._left:
+                self._enqueue(body, start)
+                return
+        self._left -= len(body) - start
+        self._relay_out(body, start)
+
+    def move(self, source: Source) -> None:
+        """The client is somewhere else now, if it may."""
+        elsewhere = source[0] != self.source[0]
+        why = self._listener.moved(self, source)
+        if not why:
+            self.source = source
+            why = self.client.move(source[0], self._core.poller.now) if elsewhere else ""
+        if why:
+            self._end("closed", why)
+        elif elsewhere:
+            self.session.source_host, self.session.source_port = source[:2]
+            self._judge_anew()  # rules may look at where a client is
+
+    def _room(self) -> int:
+        """Bytes that may go now; 0: none, or the session has ended."""
+        return min(self._core.budget(self.client.account), self.client.account.up.allowance())
+
+    def _enqueue(self, body: bytes, start: int) -> None:
+        """Keep what may not go yet. The socket is that of all clients, so there is no leaving it unread."""
+        if self.session.ended:
+            return
+        if len(self._queue) >= _MOST_QUEUED:
+            self._core.counters.datagrams_dropped += 1
+            return
+        self._queue.append((body, start))
+        if len(self._queue) == 1:
+            self.client.account.up.wait(self, self._go_on)
+
+    def _go_on(self) -> None:
+        """It is our turn."""
+        self._see_ruling()
+        left = self._room()
+        while self._queue and left > 0:
+            body, start = self._queue.popleft()
+            left -= len(body) - start
+            self._relay_out(body, start)
+        if self._queue and not self.session.ended:
+            self.client.account.up.wait(self, self._go_on)
+
+    def _held_back(self) -> bool:
+        return bool(self._queue) or super()._held_back()
+
+    def _relay_out(self, body: bytes, start: int) -> None:
+        if len(body) < start + 7 or body[start] != IPV4:
+            self._relay_other(body, start)
+            return
+        end = start + 7
+        key = body[start:end]
+        try:
+            target = self._targets[key]
+        except KeyError:
+            if key[5:] == b"\0\0":
+                return
+            told = socks_address.unpack(key)
+            target = self._judge(key, told[0], told[1], key[1:5])
+        if target is None:
+            return
+        try:
+            self._sent(target[0].sendto(memoryview(body)[end:], target[1]))
+        except OSError:
+            return  # no room, too large, or unreachable: datagrams may be lost
+
+    def _relay_other(self, body: bytes, start: int) -> None:
+        """A datagram to IPv6, to a name, or to nowhere."""
+        try:
+            host, port, end = socks_address.unpack(body, start)
+        except ProtocolError:
+            return
+        self._relay_to(host, port, body[end:])
+
+    def _header(self, host: str, port: int) -> bytes:
+        return socks_address.pack(host, port)
+
+    def _deliver(self, header: bytes, count: int) -> bool:
+        core = self._core
+        view, start = core.view, HEADROOM - len(header)
+        view[start:HEADROOM] = header
+        salt = os.urandom(self._salt) if self._salt else b""
+        sealed = self._seal(view, start, HEADROOM + count, int(time.time()), salt)
+        if len(sealed) > LARGEST:
+            core.counters.datagrams_dropped += 1
+            return False
+        self._listener.sock.sendto(sealed, self.source)
+        return True
+
+    def _close(self) -> None:
+        self.client.account.up.cancel(self)
+        self._queue.clear()
+        self._listener.forget(self)
