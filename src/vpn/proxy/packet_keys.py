@@ -45,7 +45,7 @@ class KeyRing:
     def refresh(self) -> None:
         """Work from the users as they are now."""
         before, found = self._all, OrderedDict[str, Keyed]()
-        users = {canonical(user.name): user for user in self._credentials.users.values() if _has_key(user)}
+        users = {name: user for name, user in self._credentials.users.items() if _has_key(user)}
         for name in (*(name for name in before if name in users), *(name for name in users if name not in before)):
             old, user = before.get(name), users[name]
             same = old is not None and old.secret == user.shadowsocks and old.name == user.name
