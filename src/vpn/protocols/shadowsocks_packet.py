@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from struct import Struct, error
 
-from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -44,11 +43,6 @@ _NUMBERED = Struct("!8sQBQ8sH")
 Seal = Callable[[memoryview, int, int, int, bytes], bytes]
 """Seals an answer: ATYP ADDR PORT DATA, which lie in a buffer from here to there, behind room for `PREFIX` bytes; at
 this time, in seconds since the epoch; with this salt, or nonce, of `salt_size` bytes."""
-
-
-def identity(key: bytes) -> bytes:
-    """By which a user's key is told from others."""
-    return blake3(key).digest(BLOCK)
 
 
 def salt_size(method: Method) -> int:

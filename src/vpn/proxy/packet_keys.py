@@ -6,8 +6,7 @@ from collections import OrderedDict
 
 from vpn.domain.shadowsocks import Method, user_password
 from vpn.domain.user import canonical
-from vpn.protocols.shadowsocks_keys import master_key
-from vpn.protocols.shadowsocks_packet import identity
+from vpn.protocols.shadowsocks_keys import key_name, master_key
 from vpn.proxy.control import DISABLED, SnapshotUser
 from vpn.proxy.credentials import Credentials
 
@@ -24,7 +23,7 @@ class Keyed:
         self.name = user.name
         self.secret = user.shadowsocks
         self.key = master_key(method, user_password(method, user.shadowsocks))
-        self.identity = identity(self.key) if method.edition == 2022 else b""
+        self.identity = key_name(self.key) if method.edition == 2022 else b""
 
 
 class KeyRing:
