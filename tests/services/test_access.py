@@ -32,3 +32,7 @@ def test_where_clients_reach_an_inbound():
     assert reach(inbound, server) == Reach("vpn.example.org", 1080, guessed=False)
     named = msgspec.structs.replace(inbound, public_host="2001:db8::1", public_port=443)
     assert reach(named, server) == Reach("2001:db8::1", 443, guessed=False)
+
+
+def test_no_link_leads_to_a_port_that_is_not_known_yet():
+    assert links_for([Inbound("main", "mixed", Endpoint("127.0.0.1", 0))], "alice", "x") == []

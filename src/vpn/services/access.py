@@ -21,6 +21,7 @@ def links_for(inbounds: Sequence[Inbound], user: str, password: str) -> list[str
     return [
         proxy.build(proxy.ProxyLink(scheme, reachable_host(inbound.listen.host), inbound.listen.port, user, password))
         for inbound in inbounds
+        if inbound.listen.port  # nobody knows yet which one it will be
         for scheme in (_SCHEMES_TLS if inbound.tls else _SCHEMES)[inbound.protocol]
     ]
 
