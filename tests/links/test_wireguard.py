@@ -70,6 +70,7 @@ def test_a_file_as_people_write_it():
         ("10.0.0.2/32", "10.0.0.2/33", "address is no address"),
         ("fd00::2/128", "fe80::1%eth0", "address is no address"),
         ("DNS = 10.0.0.1", "DNS = 10.0.0.1/8", "dns is no address"),
+        ("fd00::2/128", "10.0.0.2/24", "an address stands there twice"),
         ("MTU = 1420", "MTU = big", "mtu is no number"),
         ("MTU = 1420", "MTU = 70000", "mtu is not from 0"),
         ("Address", "Adress", "no address"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from ipaddress import ip_interface
 
 from hypothesis import strategies as st
 
@@ -102,11 +103,17 @@ vmess_links = st.builds(
 _INTERFACES = st.ip_addresses().flatmap(
     lambda address: st.sampled_from(["", "/0", "/24", "/32"]).map(lambda length: f"{address}{length}")
 )
-_SOME = st.lists(_INTERFACES, min_size=1, max_size=3).map(tuple)
+_OWN = st.lists(
+    st.one_of(st.ip_addresses(network="10.0.0.0/8"), st.ip_addresses(network="fd00::/8")).map(str),
+    min_size=1,
+    max_size=3,
+    unique=True,
+).map(tuple)
+_SOME = st.lists(_INTERFACES, min_size=1, max_size=3, unique_by=lambda each: ip_interface(each).ip).map(tuple)
 wireguard_links = st.builds(
     WireGuardLink,
     private_key=_key(32),
-    addresses=_SOME,
+    addresses=_OWN,
     public_key=_key(32),
     host=hosts,
     port=ports,

@@ -39,16 +39,19 @@ def build(link: ProxyLink) -> str:
     return uri.join(link.scheme, userinfo, (link.host, link.port), {}, link.name)
 
 
+def is_shared(link: ProxyLink) -> bool:
+    """Whether clients on phones can share it: it is SOCKS, and the user's name has no colon."""
+    return link.scheme.startswith("socks") and ":" not in link.user
+
+
 def build_shared(link: ProxyLink) -> str:
     """Write it as clients on phones share SOCKS.
 
     Raises:
         Invalid: it is not SOCKS, or the user has a colon in the name.
     """
-    if not link.scheme.startswith("socks"):
-        raise _FORM.error(f"only SOCKS is shared in this form, not {link.scheme}")
-    if ":" in link.user:
-        raise _FORM.error("a user's name with a colon cannot be shared in this form")
+    if not is_shared(link):
+        raise _FORM.error("only SOCKS is shared in this form, and no user with a colon in the name")
     userinfo = uri.encode_base64(f"{link.user}:{link.password}")
     return uri.join(SHARED, userinfo, (link.host, link.port), {}, link.name)
 

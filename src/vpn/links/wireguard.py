@@ -6,6 +6,8 @@ is the same.
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
+
 import msgspec
 
 from vpn.domain.errors import Invalid
@@ -46,6 +48,8 @@ class WireGuardLink(msgspec.Struct, frozen=True, kw_only=True):
         if not self.addresses or not self.allowed_ips:
             raise _FORM.error("it has no address, or no allowed address")
         check_networks(_FORM, "address", self.addresses)
+        if len({ip_interface(each).ip for each in self.addresses}) < len(self.addresses):
+            raise _FORM.error("an address stands there twice")
         check_networks(_FORM, "allowedips", self.allowed_ips)
         check_networks(_FORM, "dns", self.dns, interfaces=False)
         check_range(_FORM, "keepalive", self.keepalive, 65535)
