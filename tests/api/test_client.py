@@ -113,3 +113,11 @@ def test_events_are_read_however_they_are_cut(size):
     said += b"event: end\ndata: {}\n\n"
     pieces = [said[start : start + size] for start in range(0, len(said), size)]
     assert list(parse_events(pieces)) == [("dropped", '{"dropped": 2}'), ("", '{"a":"\u00fc"}'), ("end", "{}")]
+
+
+def test_a_picture_is_what_came(client, server):
+    server.answers = [(200, b"\x89PNG"), (422, b'{"code": "too_long", "message": "m", "hint": "h"}')]
+    assert client.draw_qr_code("x", "png") == b"\x89PNG"
+    with pytest.raises(APIError, match="m"):
+        client.draw_qr_code("x" * 3000, "png")
+    assert server.asked[0][:2] == ("POST", "/prefix/api/links/qr")

@@ -20,6 +20,7 @@ from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
 from vpn.api.routes import events as event_routes
 from vpn.api.routes import groups as group_routes
+from vpn.api.routes import links as link_routes
 from vpn.api.routes import live_sessions as live_session_routes
 from vpn.api.routes import logs as log_routes
 from vpn.api.routes import metrics as metrics_routes
@@ -120,6 +121,7 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
         system_routes.router(services.monitoring, services.status),
         event_routes.router(services.monitoring.events, services.streams),
         ban_routes.router(services.bans),
+        link_routes.router(),
         policy_routes.router(services.policy),
         statistics_routes.session_router(services.statistics),
         session_routes.router(services.sessions),

@@ -154,6 +154,15 @@ class Client:
         """Lift all bans; the answer holds how many."""
         return self._request("DELETE", "/api/bans")
 
+    def parse_links(self, links: list[str]) -> list[dict[str, Any]]:
+        """What is in links, or in WireGuard configurations."""
+        parsed: list[dict[str, Any]] = self._request("POST", "/api/links/parse", {"links": links})["data"]
+        return parsed
+
+    def draw_qr_code(self, text: str, picture: str) -> bytes:
+        """A QR code; `picture` is ``terminal``, ``svg`` or ``png``."""
+        return self._content("POST", "/api/links/qr", {"text": text, "picture": picture})
+
     def usage(self, name: str, days: int) -> dict[str, Any]:
         """What a user has used."""
         return self._request("GET", f"{_user(name)}/usage?days={days}")

@@ -29,7 +29,7 @@ def terminal(text: str) -> str:
     if len(rows) % 2:
         rows.append([True] * len(rows[0]))  # the half of a line of characters that is not there: the background
     lines = zip(rows[::2], rows[1::2], strict=True)
-    return "\n".join("".join(_BLOCKS[pair] for pair in zip(*line, strict=True)).rstrip() for line in lines)
+    return "\n".join("".join(_BLOCKS[pair] for pair in zip(*line, strict=True)) for line in lines)
 
 
 def svg(text: str) -> str:
