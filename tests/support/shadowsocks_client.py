@@ -1,21 +1,20 @@
 """A client of Shadowsocks without I/O, written from SIP004, SIP022 and SIP023, and not from the product.
 
-It derives its keys with `cryptography`'s own HKDF, seals what it sends, and opens what comes back.
+It seals what it sends, and opens what comes back.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 import socket
 import time
 
 from blake3 import blake3
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SIZES = {
     "aes-128-gcm": 16,
@@ -48,7 +47,9 @@ def cipher_of(method: str, key: bytes, salt: bytes) -> AESGCM | ChaCha20Poly1305
     if method in NEW:
         subkey = blake3(key + salt, derive_key_context="shadowsocks 2022 session subkey").digest(size)
     else:
-        subkey = HKDF(hashes.SHA1(), size, salt, b"ss-subkey").derive(key)
+        extracted = hmac.digest(salt, key, "sha1")
+        first = hmac.digest(extracted, b"ss-subkey\x01", "sha1")
+        subkey = (first + hmac.digest(extracted, first + b"ss-subkey\x02", "sha1"))[:size]
     return ChaCha20Poly1305(subkey) if "chacha" in method else AESGCM(subkey)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 
 from blake3 import blake3
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vpn.domain.shadowsocks import Method
 
 TAG = 16
 """Bytes that sealing adds."""
 _SUBKEY = b"ss-subkey"
+_SHA1 = hashes.SHA1()  # noqa: S303 -- as specified; HKDF does not need it to be free of collisions
 _SESSION_SUBKEY = "shadowsocks 2022 session subkey"
 _IDENTITY_SUBKEY = "shadowsocks 2022 identity subkey"
 
@@ -43,11 +45,7 @@ def session_key(method: Method, key: bytes, salt: bytes) -> bytes:
     """The key of one session: of a TCP stream's direction, or a datagram (SIP004) or UDP session (SIP022)."""
     if method.edition == 2022:
         return blake3(key + salt, derive_key_context=_SESSION_SUBKEY).digest(method.key_size)
-    extracted = hmac.digest(salt, key, "sha1")  # HKDF-SHA1 (RFC 5869)
-    expanded = block = hmac.digest(extracted, _SUBKEY + b"\x01", "sha1")
-    if method.key_size > len(block):
-        expanded += hmac.digest(extracted, block + _SUBKEY + b"\x02", "sha1")
-    return expanded[: method.key_size]
+    return HKDF(_SHA1, method.key_size, salt, _SUBKEY).derive(key)
 
 
 def sealing(method: Method, key: bytes) -> AEAD:

@@ -58,12 +58,16 @@ class Intake:
         self._core.connections.add(self)
         self._read(0)
 
-    def take_over(self, early: bytes) -> None:
-        """Listen to a client that is registered already, and has sent these bytes; there may be more."""
+    def take_over(self, early: bytes, *, unread: bool = True) -> None:
+        """Listen to a client that is registered already, and has sent these bytes.
+
+        Args:
+            unread: there may be more behind them, of which no event will tell.
+        """
         self._core.poller.hand_over(self._stream.fileno(), self._on_event)
         self._core.connections.add(self)
         if early:
-            self._unread = True  # should the client have to wait at once
+            self._unread = unread  # should the client have to wait at once
             self._feed(early)
         elif not self._first:
             self.deadline = self._core.poller.now + self.client.entry.timeouts.request

@@ -83,6 +83,7 @@ class Unsealing(Phase):
         self._reason = ""  # why it is nobody and stays so; empty: that is not decided
         self._trying = False  # keys, for some turns of the loop
         self._drained = True
+        self._source = source_key(session.source_host)[0]
         if self._core.bans.source_banned(session.source_host):
             self._reason = "source_banned"
 
@@ -170,14 +171,14 @@ class Unsealing(Phase):
         inbound = self._inbound
         if inbound.method.identified:
             key = inbound.keyring.named(named(inbound.method, inbound.inbound_key, self._held))
-            return self._recognised(self._try([key] if key is not None else []))
-        source, _ = source_key(self.session.source_host)
+            outcome = self._attempt(key) if key is not None else None
+            return self._recognised(Found(key, outcome) if key is not None and outcome is not None else None)
         recognition = inbound.shared.recognition
-        recent = [inbound.keyring.of(user) for user in recognition.recent(source)]
-        found = self._try([key for key in recent if key is not None])
-        if found is not None:
-            return self._recognised(found)
-        self._trying = recognition.wait(source, self._attempt, iter(inbound.keyring.all()), self._tried)
+        for user in recognition.recent(self._source):
+            key = inbound.keyring.of(user)
+            if key is not None and (outcome := self._attempt(key)) is not None:
+                return self._recognised(Found(key, outcome))
+        self._trying = recognition.wait(self._source, self._attempt, iter(inbound.keyring.all()), self._tried)
         return False if self._trying else self._recognised(None)
 
     def _attempt(self, key: UserKey) -> Beginning | ProtocolError | None:
@@ -187,25 +188,20 @@ class Unsealing(Phase):
         except ProtocolError as error:
             return error
 
-    def _try(self, keys: list[UserKey]) -> Found | None:
-        for key in keys:
-            outcome = self._attempt(key)
-            if outcome is not None:
-                return Found(key, outcome)
-        return None
-
     def _tried(self, found: Found | None) -> None:
         """All keys were tried, or the right one was found."""
         self._trying = False
         if self.session.ended:
             return
+        if found is not None and self._inbound.keyring.of(found.key.user) is not found.key:
+            found = None  # the user has another key by now, or is none any more
         if self._recognised(found) and not self._drained:
             self._read(ENDING)
 
     def _recognised(self, found: Found | None) -> bool:
         """The stream is this user's, or nobody's; whether more is wanted."""
         core = self._core
-        if found is None or self._inbound.keyring.of(found.key.user) is not found.key:
+        if found is None:
             core.counters.refused_remembered += 1
             return self._discard("authentication_failed")
         key, outcome = found
@@ -224,7 +220,7 @@ class Unsealing(Phase):
         core.counters.accepted_remembered += 1
         core.bans.tried(key.user, source, True)
         if not self._inbound.method.identified:
-            self._inbound.shared.recognition.remember(source_key(source)[0], key.user)
+            self._inbound.shared.recognition.remember(self._source, key.user)
         user = core.credentials.user(key.user)
         if user is not None and user.blocked:
             self._reject(user.blocked)
@@ -259,7 +255,8 @@ class Unsealing(Phase):
         sealer = Sealer(method, self._key.key, own, salt)
         stream = SealedStream(self._sock, opener, sealer, self._inbound.shared.scratch, held, drained=self._drained)
         core.connections.discard(self)
-        Handshake(core, stream, self.session, self.client, self._key.user).take_over(early)
+        handshake = Handshake(core, stream, self.session, self.client, self._key.user)
+        handshake.take_over(early, unread=stream.unread)
 
     def _discard(self, reason: str) -> bool:
         """It is nobody, and does not hear of it: read and throw away what it sends until its time is over."""
