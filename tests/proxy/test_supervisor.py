@@ -8,10 +8,18 @@ import socket
 import pytest
 
 from tests.support.plane import read_exactly, snapshot
-from tests.support.supervised import until
+from tests.support.shadowsocks import client as shadowsocks_client
+from tests.support.shadowsocks import receive
+from tests.support.shadowsocks import users as shadowsocks_users
+from tests.support.supervised import Daemon, until
 from tests.support.upstreams import route, upstream
+from vpn.domain.address import Endpoint
+from vpn.domain.egress import Egress
+from vpn.domain.inbound import Inbound, Timeouts
 from vpn.domain.policy import ALLOW_ALL
-from vpn.proxy.control import Rules
+from vpn.proxy import salts
+from vpn.proxy.binding import bind
+from vpn.proxy.control import Rules, Snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -168,3 +176,30 @@ async def test_who_is_awake_is_told_from_who_hangs(daemon):
     finally:
         os.kill(pids[0], signal.SIGCONT)
     assert await daemon.supervisor.awake(5) == everybody
+
+
+async def test_what_one_worker_has_taken_is_not_played_back_to_another_or_after_a_restart(tmp_path, echo_port):
+    method = "aes-256-gcm"
+    quick = Timeouts(handshake=0.3)
+    inbound = Inbound("main", "shadowsocks", Endpoint("127.0.0.1", 0), method=method, timeouts=quick)
+    known = Snapshot(1, shadowsocks_users("alice"), Egress(private_destinations=True))
+    request = ""
+    for _ in range(2):
+        used = salts.open_file(tmp_path / "salts", 2)
+        daemon = Daemon(2, [bind(inbound, 2)], salts=used)
+        await daemon.supervisor.start(known)
+        if not request:
+            sealed = shadowsocks_client(method)
+            request = sealed.request("127.0.0.1", echo_port, b"hello")
+            with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as sock:
+                sock.sendall(request)
+                assert await asyncio.to_thread(receive, sock, sealed, 5) == b"hello"
+        socks = [socket.create_connection(("127.0.0.1", daemon.port), timeout=5) for _ in range(8)]
+        for sock in socks:  # some to each worker
+            sock.sendall(request)
+        for sock in socks:
+            assert await asyncio.to_thread(sock.recv, 1) == b""
+            sock.close()
+        await until(lambda daemon=daemon: sum(each.reason == "replayed" for each in daemon.sessions) == 8)
+        await daemon.supervisor.stop(0)
+        daemon.supervisor.kill()

@@ -24,7 +24,7 @@ class Log:
 class Daemon:
     """What the supervisor has around it."""
 
-    def __init__(self, workers, bound=None, max_connections=0):
+    def __init__(self, workers, bound=None, max_connections=0, salts=None):
         self.bound = bound or [bind(Inbound("main", "mixed", Endpoint("127.0.0.1", 0)), workers)]
         self.port = self.bound[0].inbound.listen.port
         self.log = Log()
@@ -36,6 +36,7 @@ class Daemon:
             workers,
             surroundings.Daemon(self.verify, self.attempts.append, self, self.log),
             max_connections=max_connections,
+            salts=salts,
         )
 
     def hear(self, worker, report, ended, journal):
