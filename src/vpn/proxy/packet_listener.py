@@ -13,8 +13,8 @@ import select
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from vpn.domain.session import Session, Status
 from vpn.domain.shadowsocks import METHODS
@@ -22,18 +22,21 @@ from vpn.protocols import shadowsocks_packet as packets
 from vpn.protocols.errors import ProtocolError
 from vpn.protocols.packet_window import Window
 from vpn.protocols.shadowsocks_keys import AEAD, master_key
+from vpn.proxy.accounts import source_key
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.datagrams import BATCH
 from vpn.proxy.entry import Entry
-from vpn.proxy.packet_keys import Keyed, KeyRing
+from vpn.proxy.keyring import UserKey
 from vpn.proxy.packet_memory import Past, Recent
 from vpn.proxy.packet_session import PacketSession
+from vpn.proxy.shadowsocks import shared
 from vpn.proxy.trials import Source, Trials
 
 _MOST_SESSIONS = 8192  # of an inbound
 _MOST_THERE = 1024  # of them from one address
 _MOST_OF_USER = 1024
+_LIKELY = 64  # users with sessions whose keys are tried before all others
 _RECORD = 60.0  # seconds without another session of the same refusal
 _MOST_REFUSALS = 1024  # that are remembered
 _ROOM = 1 << 21  # bytes that the kernel keeps while we are busy, as far as it lets us
@@ -101,7 +104,7 @@ class PacketListener:
         del self._sessions[session.mark]
         if self._by_source.get(session.source) is session:
             del self._by_source[session.source]
-        self._leave(session.keyed.name, session.source[0])
+        self._leave(session.key.user, session.source[0])
         if self._method.edition == 2022:
             self._past.keep(session.mark, session.window, self._core.poller.now)
         if self._retired and not self._sessions:
@@ -109,7 +112,7 @@ class PacketListener:
 
     def moved(self, session: PacketSession, source: Source) -> str:
         """A session's client goes on from another place; why that cannot be, or nothing."""
-        name, host = session.keyed.name, source[0]
+        name, host = session.key.user, source[0]
         if host != session.source[0]:
             why = self._banned(name, host) or ("too_many_connections" if self._there[host] >= _MOST_THERE else "")
             if why:
@@ -127,14 +130,13 @@ class PacketListener:
         self._method = method = METHODS[inbound.method]
         self.salt_size = packets.salt_size(method)
         self._headings = packets.Headings(master_key(method, inbound.key)) if method.identified else None
-        self._ring = KeyRing(method, core.credentials)
+        self._keyring = shared(core).keyring(method)
         self._trials = Trials(core.poller, self._likeliest, self._try_key, self._found)
 
     def _see_users(self) -> None:
         """There may be other users, or other keys."""
-        self._ring.refresh()
         for session in list(self._sessions.values()):
-            if not self._ring.holds(session.keyed):
+            if self._keyring.of(session.key.user) is not session.key:
                 session.cut("key_changed")
 
     def _on_event(self, _mask: int) -> None:
@@ -165,64 +167,72 @@ class PacketListener:
         mark = header[:8] + name
         session = self._sessions.get(mark)
         if session is not None:
-            keyed, cipher = session.keyed, session.cipher
+            key, cipher = session.key, session.cipher
         else:
-            known = self._ring.named.get(name)
+            known = self._keyring.named(name)
             if known is None:
                 self._core.counters.datagrams_unknown += 1
                 return
-            keyed, cipher = known, packets.session_cipher(self._method, known.key, header[:8])
+            key, cipher = known, packets.session_cipher(self._method, known.key, header[:8])
         assert cipher is not None
         body = packets.open_headed(cipher, header, packet)
         if body is None:
             self._core.counters.datagrams_unknown += 1
             return
-        self._hear(keyed, mark, header, body, 0, source, cipher)
+        self._hear(key, mark, header, body, 0, source, cipher)
 
     def _take_any(self, packet: memoryview, source: Source) -> None:
         """A datagram on which keys are to be tried."""
         session = self._by_source.get(source)
-        likely = (session.keyed,) if session is not None else ()
-        for keyed in chain(likely, self._ring.seen_at(source[0]) if not likely else ()):
-            held = self._try_key(keyed, packet)
+        likely = (session.key,) if session is not None else ()
+        for key in likely or self._seen_at(source[0]):
+            held = self._try_key(key, packet)
             if held is not None:
-                self._opened(keyed, held, packet, source)
+                self._opened(key, held, packet, source)
                 return
         if self._retired or self._core.bans.source_banned(source[0]):
             return
         if not self._trials.submit(bytes(packet), source):
             self._core.counters.datagrams_dropped += 1
 
-    def _likeliest(self, host: str) -> Iterator[Keyed]:
-        return chain(self._ring.seen_at(host), self._ring.all())
+    def _seen_at(self, host: str) -> Iterator[UserKey]:
+        """The keys of those who came from an address lately, by datagrams or not."""
+        return self._known(shared(self._core).recognition.recent(source_key(host)[0]))
 
-    def _try_key(self, keyed: Keyed, packet: bytes | memoryview) -> bytes | None:
+    def _known(self, users: Iterable[str]) -> Iterator[UserKey]:
+        return (key for user in users if (key := self._keyring.of(user)) is not None)
+
+    def _likeliest(self, host: str) -> Iterator[UserKey]:
+        """All keys; first of those who came from there, then of those who are here from elsewhere."""
+        return chain(self._seen_at(host), self._known(list(islice(self._of, _LIKELY))), self._keyring.all())
+
+    def _try_key(self, key: UserKey, packet: bytes | memoryview) -> bytes | None:
         method = self._method
         if method.edition == 1:
-            return packets.open_salted(method, keyed.key, packet)
-        return packets.open_nonced(method, keyed.key, packet)
+            return packets.open_salted(method, key.key, packet)
+        return packets.open_nonced(method, key.key, packet)
 
-    def _found(self, keyed: Keyed | None, held: bytes, packet: bytes, source: Source) -> None:
-        if keyed is None:
+    def _found(self, key: UserKey | None, held: bytes, packet: bytes, source: Source) -> None:
+        if key is None:
             self._core.counters.datagrams_unknown += 1
         else:
-            self._opened(keyed, held, packet, source)
+            self._opened(key, held, packet, source)
 
     # --- which session's, and whether it has come before
 
-    def _opened(self, keyed: Keyed, held: bytes, packet: bytes | memoryview, source: Source) -> None:
+    def _opened(self, key: UserKey, held: bytes, packet: bytes | memoryview, source: Source) -> None:
         """A datagram was opened with this key."""
         if self._method.edition == 2022:
-            self._hear(keyed, held[:8] + keyed.identity, held, held, packets.BLOCK, source, None)
+            self._hear(key, (held[:8], key.user), held, held, packets.BLOCK, source, None)
             return
         salt = bytes(packet[: self._method.key_size])
         if not self._recent.fresh(salt):
             self._core.counters.datagrams_replayed += 1
             return
-        mark = (source, keyed.name)
+        mark = (source, key.user)
         session = self._sessions.get(mark)
         if session is None:
-            session = self._begin(keyed, mark, source, salt, None, Window())
+            session = self._begin(key, mark, source, salt, None, Window())
             if session is None:
                 return
         else:
@@ -230,7 +240,7 @@ class PacketListener:
         session.take(held, 0)
 
     def _hear(
-        self, keyed: Keyed, mark: bytes, header: bytes, body: bytes, at: int, source: Source, cipher: AEAD | None
+        self, key: UserKey, mark: object, header: bytes, body: bytes, at: int, source: Source, cipher: AEAD | None
     ) -> None:
         """An authentic datagram of a session (SIP022), whose header begins like this."""
         try:
@@ -239,7 +249,7 @@ class PacketListener:
             return
         ahead = sent - time.time()
         if not -packets.TOLERANCE <= ahead <= packets.TOLERANCE:
-            self._note_skew(keyed, ahead)
+            self._note_skew(key, ahead)
             return
         session = self._sessions.get(mark)
         window = session.window if session is not None else self._past.recall(mark)
@@ -248,7 +258,7 @@ class PacketListener:
             self._core.counters.datagrams_replayed += 1
             return
         if session is None:
-            session = self._begin(keyed, mark, source, header[: packets.BLOCK], cipher, window)
+            session = self._begin(key, mark, source, header[: packets.BLOCK], cipher, window)
             if session is None:
                 return
         elif source != session.source and number == window.highest:
@@ -257,14 +267,14 @@ class PacketListener:
                 return
         session.take(body, start)
 
-    def _note_skew(self, keyed: Keyed, ahead: float) -> None:
+    def _note_skew(self, key: UserKey, ahead: float) -> None:
         inbound = self.entry.inbound.name
-        self._core.log_rarely("a client's clock is wrong", user=keyed.name, offset=round(ahead), inbound=inbound)
+        self._core.log_rarely("a client's clock is wrong", user=key.user, offset=round(ahead), inbound=inbound)
 
     # --- sessions
 
     def _begin(
-        self, keyed: Keyed, mark: object, source: Source, opener: bytes, cipher: AEAD | None, window: Window
+        self, key: UserKey, mark: object, source: Source, opener: bytes, cipher: AEAD | None, window: Window
     ) -> PacketSession | None:
         """A session for a client, if it may have one; `opener` is what no datagram that begins one may have had."""
         core, entry, host = self._core, self.entry, source[0]
@@ -273,35 +283,35 @@ class PacketListener:
         if not core.salts.fresh(opener):
             core.counters.datagrams_replayed += 1
             return None
-        if why := self._banned(keyed.name, host):
-            self._refuse(keyed, source, "failed", why)
+        if why := self._banned(key.user, host):
+            self._refuse(key, source, "failed", why)
             return None
-        if self._crowded(keyed.name, host) or not entry.take_place():
+        if self._crowded(key.user, host) or not entry.take_place():
             core.counters.over_capacity += 1
-            self._refuse(keyed, source, "failed", "too_many_connections")
+            self._refuse(key, source, "failed", "too_many_connections")
             return None
         client = Client(entry, core.nobody)
-        if why := client.become(core.account(keyed.name), host, core.poller.now):
+        if why := client.become(core.account(key.user), host, core.poller.now):
             client.leave()
             core.counters.note_blocked(why)
-            self._refuse(keyed, source, "rejected_by_acl", why)
+            self._refuse(key, source, "rejected_by_acl", why)
             return None
         session = PacketSession(
             core,
-            self._record(keyed, source),
+            self._record(key, source),
             client,
             listener=self,
             mark=mark,
-            keyed=keyed,
+            key=key,
             source=source,
             cipher=cipher,
-            seal=packets.seal_of(self._method, keyed.key, secrets.token_bytes(8), opener[:8]),
+            seal=packets.seal_of(self._method, key.key, secrets.token_bytes(8), opener[:8]),
             window=window,
         )
         self._sessions[mark] = session
         self._by_source[source] = session
-        self._enter(keyed.name, host)
-        self._ring.note(keyed, host)
+        self._enter(key.user, host)
+        shared(core).recognition.remember(source_key(host)[0], key.user)
         core.connections.add(session)
         return session
 
@@ -314,11 +324,11 @@ class PacketListener:
         full = len(self._sessions) >= _MOST_SESSIONS
         return full or self._there[host] >= _MOST_THERE or self._of[name] >= _MOST_OF_USER
 
-    def _record(self, keyed: Keyed, source: Source) -> Session:
+    def _record(self, key: UserKey, source: Source) -> Session:
         """A session as it is told."""
         core, now = self._core, time.time()
         name = self.entry.inbound.name
-        session = Session(core.next_session_id(now), name, source[0], source[1], now, "shadowsocks", keyed.name)
+        session = Session(core.next_session_id(now), name, source[0], source[1], now, "shadowsocks", key.user)
         if core.trace_ratio:
             core.trace(session)
             for step in ("handshake", "authenticated", "ruled"):
@@ -326,17 +336,17 @@ class PacketListener:
                     session.mark(step, now)
         return session
 
-    def _refuse(self, keyed: Keyed, source: Source, status: Status, reason: str) -> None:
+    def _refuse(self, key: UserKey, source: Source, status: Status, reason: str) -> None:
         """Write down that a client may not have a session; it goes on asking, which is written down now and then."""
         now, refusals = self._core.poller.now, self._refusals
-        what = (keyed.name, source[0], reason)
+        what = (key.user, source[0], reason)
         if refusals.get(what, 0.0) > now:
             return
         refusals.pop(what, None)
         if len(refusals) >= _MOST_REFUSALS:
             del refusals[next(iter(refusals))]
         refusals[what] = now + _RECORD
-        session = self._record(keyed, source)
+        session = self._record(key, source)
         session.end(status, reason, session.started)
         self._core.book(session)
 
@@ -345,7 +355,7 @@ class PacketListener:
         self._of[name] += 1
 
     def _leave(self, name: str, host: str) -> None:
-        for counts, key in ((self._there, host), (self._of, name)):
-            counts[key] -= 1
-            if not counts[key]:
-                del counts[key]
+        for counts, each in ((self._there, host), (self._of, name)):
+            counts[each] -= 1
+            if not counts[each]:
+                del counts[each]

@@ -16,8 +16,8 @@ from vpn.protocols.shadowsocks_packet import LARGEST, Seal
 from vpn.protocols.socks_address import IPV4
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
-from vpn.proxy.datagrams import HEADROOM, Datagrams
-from vpn.proxy.packet_keys import Keyed
+from vpn.proxy.datagrams import HEADROOM, Datagrams, Target
+from vpn.proxy.keyring import UserKey
 from vpn.proxy.trials import Source
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class PacketSession(Datagrams):
     Args:
         listener: by whose socket the client is answered.
         mark: what tells the session from the listener's others.
-        keyed: whose it is.
+        key: whose it is.
         source: where the client is.
         cipher: opens the client's datagrams, where one does so for all of them.
         seal: seals the answers.
@@ -46,8 +46,7 @@ class PacketSession(Datagrams):
         "_seal",
         "_turn",
         "cipher",
-        "heard",
-        "keyed",
+        "key",
         "mark",
         "source",
         "window",
@@ -61,7 +60,7 @@ class PacketSession(Datagrams):
         *,
         listener: PacketListener,
         mark: object,
-        keyed: Keyed,
+        key: UserKey,
         source: Source,
         cipher: AEAD | None,
         seal: Seal,
@@ -70,7 +69,7 @@ class PacketSession(Datagrams):
         super().__init__(core, session, client, listener.family)
         self._listener = listener
         self.mark = mark
-        self.keyed = keyed
+        self.key = key
         self.source = source
         self.cipher = cipher
         self.window = window
@@ -144,20 +143,25 @@ class PacketSession(Datagrams):
             self._relay_other(body, start)
             return
         end = start + 7
-        key = body[start:end]
+        header = body[start:end]
         try:
-            target = self._targets[key]
+            target = self._targets[header]
         except KeyError:
-            if key[5:] == b"\0\0":
-                return
-            told = socks_address.unpack(key)
-            target = self._judge(key, told[0], told[1], key[1:5])
+            target = self._look_at(header)
         if target is None:
             return
         try:
             self._sent(target[0].sendto(memoryview(body)[end:], target[1]))
         except OSError:
             return  # no room, too large, or unreachable: datagrams may be lost
+
+    def _look_at(self, header: bytes) -> Target | None:
+        """Where a datagram to an IPv4 address goes."""
+        try:
+            host, port, _ = socks_address.unpack(header)
+        except ProtocolError:
+            return None
+        return self._judge(header, host, port, header[1:5])
 
     def _relay_other(self, body: bytes, start: int) -> None:
         """A datagram to IPv6, to a name, or to nowhere."""

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from vpn.proxy.packet_keys import Keyed
+from vpn.proxy.keyring import UserKey
 from vpn.proxy.poller import Poller
 
 SLICE = 64
@@ -25,8 +25,8 @@ _MOST_THERE = 8  # of one address
 _PAUSE = 0.05  # seconds until there are tokens again
 
 Source = tuple[str, int] | tuple[str, int, int, int]
-Open = Callable[[Keyed, bytes], bytes | None]
-Found = Callable[[Keyed | None, bytes, bytes, Source], None]
+Open = Callable[[UserKey, bytes], bytes | None]
+Found = Callable[[UserKey | None, bytes, bytes, Source], None]
 """Whose it is (None: nobody's), what it holds, the datagram as it came, and where from."""
 
 
@@ -44,7 +44,7 @@ class Trials:
         found: called for each datagram that was given, perhaps before `submit` returns, but for those that got lost.
     """
 
-    def __init__(self, poller: Poller, keys: Callable[[str], Iterable[Keyed]], try_key: Open, found: Found) -> None:
+    def __init__(self, poller: Poller, keys: Callable[[str], Iterable[UserKey]], try_key: Open, found: Found) -> None:
         self._poller = poller
         self._keys = keys
         self._open = try_key
@@ -52,7 +52,7 @@ class Trials:
         self._waiting: deque[_Case] = deque()
         self._there: Counter[str] = Counter()
         self._bytes = 0
-        self._left: Iterator[Keyed] | None = None  # keys not yet tried on the first
+        self._left: Iterator[UserKey] | None = None  # keys not yet tried on the first
         self._tokens = float(BURST)
         self._filled = poller.now
         self._scheduled = False
@@ -101,11 +101,11 @@ class Trials:
         if self._left is None:
             self._left = iter(self._keys(source[0]))
         for count in range(1, most + 1):
-            keyed = next(self._left, None)
-            held = self._open(keyed, packet) if keyed is not None else b""
+            key = next(self._left, None)
+            held = self._open(key, packet) if key is not None else b""
             if held is not None:
                 self._done()
-                self._found(keyed, held, packet, source)
+                self._found(key, held, packet, source)
                 return count
         return most
 
