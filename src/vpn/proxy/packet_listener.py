@@ -28,7 +28,7 @@ from vpn.proxy.core import Core
 from vpn.proxy.datagrams import BATCH
 from vpn.proxy.entry import Entry
 from vpn.proxy.keyring import UserKey
-from vpn.proxy.packet_memory import Past, Recent
+from vpn.proxy.packet_memory import Past, Recent, Salts
 from vpn.proxy.packet_session import PacketSession
 from vpn.proxy.shadowsocks import shared
 from vpn.proxy.trials import Source, Trials
@@ -46,8 +46,8 @@ class PacketListener:
     """Serves the datagrams of one inbound. The socket belongs to the listener."""
 
     entry: Entry
-    salt_size: int
-    """Random bytes that each answer takes."""
+    salts: Salts
+    """Of answers."""
     _trials: Trials
 
     def __init__(self, core: Core, sock: socket.socket, entry: Entry) -> None:
@@ -128,7 +128,7 @@ class PacketListener:
         core, inbound = self._core, entry.inbound
         self.entry = entry
         self._method = method = METHODS[inbound.method]
-        self.salt_size = packets.salt_size(method)
+        self.salts = Salts(packets.salt_size(method))
         self._headings = packets.Headings(master_key(method, inbound.key)) if method.identified else None
         self._keyring = shared(core).keyring(method)
         self._trials = Trials(core.poller, self._likeliest, self._try_key, self._found)

@@ -1,12 +1,15 @@
-"""Which datagrams have come before, beyond what live sessions know."""
+"""Which datagrams have come before, beyond what live sessions know; and the salts of those that go."""
 
 from __future__ import annotations
+
+import os
 
 from vpn.protocols.packet_window import Window
 from vpn.protocols.shadowsocks_packet import TOLERANCE
 
 _GENERATION = 1 << 16  # salts
 _KEEP = 2 * TOLERANCE + 1  # seconds: from one clock that is late to one that is early
+_DRAWN = 128  # salts
 _MOST_PAST = 1 << 16
 
 
@@ -30,6 +33,29 @@ class Recent:
         if len(self._new) >= _GENERATION:
             self._old, self._new = self._new, set()
         return True
+
+
+class Salts:
+    """Random bytes, of which the kernel is asked for many at a time: asking costs more than sealing does.
+
+    Args:
+        size: bytes of each salt.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._drawn = b""
+        self._used = 0
+
+    def draw(self) -> bytes:
+        """The next one."""
+        start = self._used
+        self._used = end = start + self._size
+        if end > len(self._drawn):
+            self._drawn = os.urandom(_DRAWN * self._size)
+            start, self._used = 0, self._size
+            end = self._size
+        return self._drawn[start:end]
 
 
 class Past:

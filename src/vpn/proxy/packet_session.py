@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -42,7 +41,7 @@ class PacketSession(Datagrams):
         "_left",
         "_listener",
         "_queue",
-        "_salt",
+        "_salts",
         "_seal",
         "_turn",
         "cipher",
@@ -74,7 +73,7 @@ class PacketSession(Datagrams):
         self.cipher = cipher
         self.window = window
         self._seal = seal
-        self._salt = listener.salt_size
+        self._salts = listener.salts
         self._queue: deque[tuple[bytes, int]] = deque()
         self._left = 0  # bytes that may go in this turn of the loop
         self._turn = 0.0
@@ -178,8 +177,7 @@ class PacketSession(Datagrams):
         core = self._core
         view, start = core.view, HEADROOM - len(header)
         view[start:HEADROOM] = header
-        salt = os.urandom(self._salt) if self._salt else b""
-        sealed = self._seal(view, start, HEADROOM + count, int(time.time()), salt)
+        sealed = self._seal(view, start, HEADROOM + count, int(time.time()), self._salts.draw())
         if len(sealed) > LARGEST:
             core.counters.datagrams_dropped += 1
             return False

@@ -96,7 +96,7 @@ class Trials:
             self._poller.soon(self._go_on)
 
     def _try_some(self, most: int) -> int:
-        """Try keys on the first that waits; returns how many, or 1 where there are none."""
+        """Try keys on the first that waits; returns how many."""
         packet, source = self._waiting[0]
         if self._left is None:
             self._left = iter(self._keys(source[0]))
@@ -106,7 +106,7 @@ class Trials:
             if held is not None:
                 self._done()
                 self._found(key, held, packet, source)
-                return count
+                return count if key is not None else count - 1
         return most
 
     def _done(self) -> None:
