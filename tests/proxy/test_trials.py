@@ -43,7 +43,7 @@ def test_few_keys_are_tried_at_once():
     tried = Tried(SLICE)
     assert tried.trials.submit(b"7", HERE)
     assert tried.trials.submit(b"none", HERE)
-    assert tried.found == [("7", b"7", HERE)]
+    assert (tried.count, tried.found) == (SLICE, [("7", b"7", HERE)])
     assert tried.turn() == 8
     assert tried.found == [("7", b"7", HERE), (None, b"none", HERE)]
 

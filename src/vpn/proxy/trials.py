@@ -55,6 +55,7 @@ class Trials:
         self._left: Iterator[UserKey] | None = None  # keys not yet tried on the first
         self._tokens = float(BURST)
         self._filled = poller.now
+        self._tried = 0  # in this turn of the loop
         self._scheduled = False
 
     def submit(self, packet: bytes, source: Source) -> bool:
@@ -81,15 +82,16 @@ class Trials:
         self._scheduled = False
         now = self._poller.now
         self._tokens = min(float(BURST), self._tokens + (now - self._filled) * RATE)
-        self._filled = now
-        tried = 0
-        while self._waiting and tried < SLICE:
+        if now != self._filled:
+            self._filled = now
+            self._tried = 0
+        while self._waiting and self._tried < SLICE:
             if self._tokens < SLICE:
                 self._scheduled = True
                 self._poller.call_later(_PAUSE, self._go_on)
                 return
-            count = self._try_some(SLICE - tried)
-            tried += count
+            count = self._try_some(SLICE - self._tried)
+            self._tried += count
             self._tokens -= count
         if self._waiting:
             self._scheduled = True
