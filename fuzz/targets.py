@@ -20,9 +20,11 @@ from vpn.protocols import (
     shadowsocks,
     shadowsocks_chunks,
     shadowsocks_header,
+    shadowsocks_packet,
     socks4,
     socks5,
     socks5_client,
+    socks_address,
 )
 from vpn.protocols.errors import ProtocolError
 from vpn.protocols.events import CHUNKED, Forward
@@ -129,6 +131,31 @@ def _begin(raw: bytes) -> None:
     assert len(wanted) <= max(0, len(raw) - 2)
 
 
+def _packet(raw: bytes) -> None:
+    """It is nobody's datagram; and what one holds is understood in one way, or not at all."""
+    for method in METHODS.values():
+        key = bytes(method.key_size)
+        if method.identified:
+            try:
+                header, _ = shadowsocks_packet.Headings(key).read(raw)
+            except ProtocolError:
+                continue
+            cipher = shadowsocks_packet.session_cipher(method, key, header[:8])
+            assert shadowsocks_packet.open_headed(cipher, header, raw) is None
+        elif method.edition == 1:
+            assert shadowsocks_packet.open_salted(method, key, raw) is None
+        else:
+            assert shadowsocks_packet.open_nonced(method, key, raw) is None
+    try:
+        _, start = shadowsocks_packet.read_body(raw)
+        host, port, end = socks_address.unpack(raw, start)
+    except ProtocolError:
+        return
+    assert start < end <= len(raw)
+    if pack(host) is None or raw[start] != socks_address.NAME:
+        assert socks_address.pack(host, port) == raw[start:end]
+
+
 _REQUEST = Forward("example.com", 80, "GET", b"", 0, old=False, keep=True, upgrade=True)
 _CHUNKS = b"3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n"
 _LOGIN = b"\x05\x01\x02\x01\x05alice\x06s3cret"
@@ -195,6 +222,10 @@ TARGETS: dict[str, Target] = {
         _begin, (bytes(100), _TO_V6 + b"\0\1xy", b"\3\1x\0\x50\0\3abc", b"\1\xc0\0\2\1\0\x50\0\0hello")
     ),
     "shadowsocks_chunks": Target(_open, (bytes(18), bytes(200))),
+    "shadowsocks_packet": Target(
+        _packet,
+        (bytes(100), bytes(11) + _TO_V6 + b"data", bytes(10) + b"\2\0\0\3\1x\0\x50", bytes(11) + b"\1\xc0\0\2\1\0\x50"),
+    ),
     "client_hello": Target(
         _look, (_hello(), _hello(1, 2), _hello(60) + b"\x17\x03\x03\0\x01x", _hello(60)[:90] + b"GET")
     ),

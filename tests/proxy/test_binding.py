@@ -1,7 +1,10 @@
+import socket
+
 import pytest
 
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
+from vpn.proxy import binding
 from vpn.proxy.binding import bind
 
 
@@ -19,3 +22,69 @@ def test_all_workers_get_the_same_port(host):
     assert {sock.getsockname()[1] for sock in bound.sockets} == {bound.inbound.listen.port}
     for sock in bound.sockets:
         sock.close()
+
+
+def phones(port=0, host="127.0.0.1"):
+    return Inbound("phones", "shadowsocks", Endpoint(host, port), method="aes-256-gcm")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_datagrams_come_to_the_same_address_and_port(host):
+    bound = bind(phones(host=host), 2)
+    assert bound.packets is not None
+    assert bound.packets.getsockname()[:2] == bound.sockets[0].getsockname()[:2]
+    bound.close()
+    assert bound.packets.fileno() == -1
+
+
+def test_one_worker_is_given_the_socket_for_datagrams():
+    bound = bind(phones(), 3)
+    bound.number, bound.packets_number = 7, 8
+    assert [bound.listening(worker).numbers for worker in range(3)] == [(7,), (7, 8), (7,)]
+    assert [[number for number, _ in bound.served_by(worker)] for worker in range(3)] == [[7], [7, 8], [7]]
+    bound.close()
+
+
+def test_a_port_that_is_taken_for_datagrams_only():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=r"in use \(UDP\)"):
+            bind(phones(port), 1)
+        mixed = bind(Inbound("main", "mixed", Endpoint("127.0.0.1", port)), 1)  # which is free, then
+        with pytest.raises(OSError, match=r"in use \(UDP\)"):
+            mixed.prepare(phones(port))
+        mixed.close()
+
+
+def test_any_port_is_one_that_is_free_for_datagrams_too(monkeypatch):
+    tried = []
+    real = binding.open_packets
+
+    def open_packets(endpoint, family):
+        tried.append(endpoint.port)
+        if len(tried) < 3:
+            raise OSError(98, "Address already in use")
+        return real(endpoint, family)
+
+    monkeypatch.setattr(binding, "open_packets", open_packets)
+    bound = bind(phones(), 1)
+    assert bound.inbound.listen.port == tried[-1]
+    bound.close()
+
+
+def test_the_socket_for_datagrams_comes_and_goes_with_the_protocol():
+    mixed = Inbound("main", "mixed", Endpoint("127.0.0.1", 0))
+    bound = bind(mixed, 1)
+    assert bound.packets is None
+    bound.prepare(phones())
+    bound.amend(phones())
+    first = bound.packets
+    assert first is not None
+    bound.packets_number = 5
+    bound.prepare(phones())
+    bound.amend(phones())
+    assert (bound.packets, bound.packets_number) == (first, 5)
+    bound.amend(mixed)
+    assert (bound.packets, bound.packets_number, first.fileno()) == (None, 0, -1)
+    bound.close()

@@ -106,3 +106,22 @@ def test_a_client_is_unwelcome_where_its_user_may_no_longer_come_from(house):
     ]:
         house.account("bob").amend(SnapshotUser("bob", 1, slot=2, limits=limits))
         assert client.unwelcome() == why
+
+
+def test_a_client_that_moves_holds_one_place(house):
+    client = house.client()
+    assert client.become(house.account("alice"), "192.0.2.1", 0) == ""
+    assert client.move("192.0.2.2", 0) == "", "there is one place, which it has"
+    assert (client.address, house.connections("alice")) == (bytes([192, 0, 2, 2]), 1)
+    client.leave()
+    assert house.connections("alice") == 0
+
+
+def test_a_client_that_may_not_move_holds_none(house):
+    house.users["alice"] = SnapshotUser("alice", 1, slot=1, limits=SnapshotLimits(sources=("192.0.2.1/32",)))
+    client = house.client()
+    assert client.become(house.account("alice"), "192.0.2.1", 0) == ""
+    assert client.move("192.0.2.2", 0) == "source_not_allowed"
+    assert house.connections("alice") == 0
+    client.leave()
+    assert house.connections("alice") == 0

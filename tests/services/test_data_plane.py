@@ -8,12 +8,14 @@ import pytest
 from tests.support.plane import login, read_exactly, snapshot
 from tests.support.servers import echo, tcp_server, unused_port
 from tests.support.supervised import Daemon, until
+from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.errors import Invalid, Unavailable
+from vpn.domain.inbound import Inbound
 from vpn.services.data_plane import DataPlane
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
-from vpn.services.sockets import bind_all
+from vpn.services.sockets import amended, bind_all, open_sockets
 from vpn.settings.metrics import MetricsSettings
 from vpn.settings.model import Settings
 from vpn.settings.plane import egress_of, inbounds_of
@@ -228,3 +230,21 @@ async def test_what_all_users_have_together_may_change(house):
     house.shared = {"down": "8mbit", "up": "80kbit"}
     await house.reload()
     assert told[-1] == (1_000_000, 10_000)
+
+
+async def test_an_inbound_that_begins_to_speak_shadowsocks_and_has_no_port_for_datagrams():
+    mixed, other = (Inbound(name, "mixed", Endpoint("127.0.0.1", 0)) for name in ("main", "other"))
+    bound = bind_all([mixed, other], 1)
+    phones, more = (
+        Inbound(name, "shadowsocks", Endpoint("127.0.0.1", 0), method="aes-256-gcm") for name in ("main", "other")
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", bound[1].inbound.listen.port))
+        with pytest.raises(Unavailable, match=r"in use \(UDP\)"):
+            open_sockets(bound, [phones, more], 1)
+        assert [(each.wanted, each.packets) for each in bound] == [(mixed, None), (other, None)]
+    plan, problems = open_sockets(bound, [phones, more], 1)
+    assert (amended(plan), problems) == (bound, {})
+    assert all(each.packets is not None for each in bound)
+    for each in bound:
+        each.close()

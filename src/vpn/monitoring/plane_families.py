@@ -38,6 +38,12 @@ RESOLVER_TIME = Family(
 SHAPING_WAITS = Family("vpn_shaping_waits_total", "counter", "Times that a flow had to wait because of a rate.")
 SHAPING_WAITED = Family("vpn_shaping_wait_seconds_total", "counter", "Seconds that flows had to wait because of rates.")
 QUOTA_CUTS = Family("vpn_quota_cuts_total", "counter", "Times that a user's connections were cut at the quota's end.")
+DATAGRAMS_REFUSED = Family(
+    "vpn_datagrams_refused_total",
+    "counter",
+    "Datagrams of Shadowsocks that were not relayed: unknown (no user's), replayed, dropped (no room).",
+    ("kind",),
+)
 JOURNAL_LOST = Family(
     "vpn_journal_lost_sessions_total", "counter", "Sessions that found no room in a worker's journal, and are lost."
 )
@@ -117,6 +123,7 @@ PLANE_FAMILIES = (
     SHAPING_WAITS,
     SHAPING_WAITED,
     QUOTA_CUTS,
+    DATAGRAMS_REFUSED,
     LOOPS_BUSY,
     JOURNAL_LOST,
     UPSTREAM_UP,

@@ -25,7 +25,8 @@ def counted():
         "accepted_remembered refused_remembered accepted_asked refused_asked refused_unasked sources_banned "
         "users_banned accept_pauses tls_accepted tls_failed allowed_by_rule allowed_by_default blocked_by_rule "
         "blocked_by_default blocked_by_guard refused_by_limits lookups lookups_known lookups_failed shaping_waits "
-        "shaping_seconds quota_cuts sessions_lost loop_seconds"
+        "shaping_seconds quota_cuts sessions_lost loop_seconds datagrams_unknown "
+        "datagrams_replayed datagrams_dropped"
     )
     numbers = {name: number for number, name in enumerate(names.split(), 1)}
     buckets = [1] * (len(table.LOOKUP_TIMES) + 1)
@@ -57,6 +58,7 @@ def test_what_workers_count(sheet):
     }
     assert values(sheet, table.RESOLVER_QUERIES) == {("answered",): 81, ("cached",): 18, ("failed",): 19}
     assert values(sheet, table.BANNED_REFUSALS) == {("source",): 6, ("user",): 7}
+    assert values(sheet, table.DATAGRAMS_REFUSED) == {("unknown",): 25, ("replayed",): 26, ("dropped",): 27}
     assert values(sheet, table.TLS_HANDSHAKES) == {("ok",): 9, ("failed",): 10}
     assert values(sheet, table.HANDSHAKE_ERRORS) == {("x",): 30}
     single = (table.ACCEPT_PAUSES, table.SHAPING_WAITS, table.SHAPING_WAITED, table.QUOTA_CUTS, table.JOURNAL_LOST)

@@ -42,6 +42,9 @@ def put_counters(sheet: Sheet, counted: WorkerCounters) -> None:
         (table.RESOLVER_QUERIES, "failed", counted.lookups_failed),
         (table.BANNED_REFUSALS, "source", counted.sources_banned),
         (table.BANNED_REFUSALS, "user", counted.users_banned),
+        (table.DATAGRAMS_REFUSED, "unknown", counted.datagrams_unknown),
+        (table.DATAGRAMS_REFUSED, "replayed", counted.datagrams_replayed),
+        (table.DATAGRAMS_REFUSED, "dropped", counted.datagrams_dropped),
     ):
         sheet.put(family, count, label)
     sheet.put_histogram(
