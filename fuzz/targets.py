@@ -10,6 +10,8 @@ from typing import NamedTuple
 from fuzz.driving import Parse, hold_to_promises
 from vpn.domain.address import pack
 from vpn.domain.shadowsocks import METHODS
+from vpn.domain.errors import Invalid
+from vpn.links import schemes
 from vpn.protocols import (
     client_hello,
     datagram,
@@ -169,7 +171,30 @@ _SOCKS4 = (b"\x04\x01\x00\x50\xc0\x00\x02\x01alice\x00", b"\x04\x02\x01\xbb\x00\
 _HTTP = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n"
 _V2 = b"\r\n\r\n\x00\r\nQUIT\n\x21"
 
+
+def _link(raw: bytes) -> None:
+    """A link that is read is one that can be written, and is the same then."""
+    try:
+        read = schemes.parse(raw.decode(errors="surrogateescape"))
+    except Invalid:
+        return
+    assert schemes.parse(schemes.build(read)) == read
+
+
+_LINKS = (
+    b"ss://YWVzLTEyOC1nY206dGVzdA@192.168.100.1:8888/?plugin=a%3Bb#n",
+    b"ss://YWVzLTEyOC1nY206YTpiQGM_PkBoOjE#n",
+    b"ss://2022-blake3-aes-128-gcm:AQEBAQEBAQEBAQEBAQEBAQ%3D%3D@[::1]:1",
+    b"vless://2cae91b3-f85c-433b-88ee-a002b9ed6d61@h:1?type=ws&security=tls&path=%2F&alpn=h2%2Ch3#n",
+    b"trojan://x@h:1?type=grpc&serviceName=s&mode=gun",
+    b"vmess://eyJhZGQiOiJoIiwicG9ydCI6MSwiaWQiOiIyY2FlOTFiMy1mODVjLTQzM2ItODhlZS1hMDAyYjllZDZkNjEifQ",
+    b"ssconf://h/p?q=1#n",
+    b"socks://YTpi@h:1",
+    b"[Interface]\nPrivateKey=x\n[Peer]\nEndpoint=h:1\n",
+)
+
 TARGETS: dict[str, Target] = {
+    "links": Target(_link, _LINKS),
     "socks5": _conversation(socks5.parse, 257, *(_LOGIN + request for request in _SOCKS5_REQUESTS)),
     "socks5_admitted": _conversation(
         partial(socks5.parse, admitted=True),

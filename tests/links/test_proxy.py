@@ -1,5 +1,6 @@
+import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 
 from tests.support.links import proxy_links
 from vpn.domain.errors import Invalid
@@ -11,9 +12,8 @@ def test_what_was_built_is_parsed_again(link):
     assert parse(build(link)) == link
 
 
-@given(proxy_links.filter(lambda link: link.scheme == "socks5"))
+@given(proxy_links.map(lambda link: msgspec.structs.replace(link, scheme="socks5", user=link.user.replace(":", ""))))
 def test_so_is_what_phones_share(link):
-    assume(":" not in link.user)
     assert parse(build_shared(link)) == link
 
 

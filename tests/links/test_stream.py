@@ -3,7 +3,7 @@ from hypothesis import given
 
 from tests.support.links import streams
 from vpn.domain.errors import Invalid
-from vpn.links.stream import Stream, of_query, to_query
+from vpn.links.stream import Stream, ech_configs, of_query, to_query
 
 REALITY = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI"
 
@@ -52,6 +52,22 @@ def test_the_keys_are_those_of_the_standard():
 )
 def test_what_means_nothing_is_left_out(query, stream):
     assert of_query(query) == stream
+
+
+@pytest.mark.parametrize(
+    ("ech", "configs"),
+    [
+        ("AAT+DQAA", "AAT+DQAA"),
+        ("AAT+DQ==", ""),
+        ("AAA=", ""),
+        ("x", ""),
+        ("", ""),
+        ("ä", ""),
+        ("a.test+https://1.1.1.1/dns-query", ""),
+    ],
+)
+def test_ech_is_configurations_or_where_to_ask(ech, configs):
+    assert ech_configs(Stream(security="tls", ech=ech)) == configs
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ def of_query(query: Mapping[str, str], security: str = "none") -> Stream:
     return msgspec.convert(said, Stream)
 
 
+def ech_configs(stream: Stream) -> str:
+    """What `ech` holds, if that is a list of configurations in base64; empty: it says where to ask for them."""
+    try:
+        raw = base64.b64decode(stream.ech, validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    whole = len(raw) > 2 and int.from_bytes(raw[:2]) == len(raw) - 2  # an ECHConfigList begins with its length
+    return stream.ech if whole else ""
+
+
 def _check_alpn(alpn: tuple[str, ...]) -> None:
     for each in alpn:
         if not each or "," in each or each != each.strip():

@@ -39,6 +39,8 @@ def nodes() -> dict[str, Node]:
         "vless-encrypted": VlessLink(ID, "a.test", 443, encryption="mlkem768x25519plus.native.0rtt.x"),
         "trojan": TrojanLink("x", "a.test", 443, tls),
         "trojan-grpc": TrojanLink("x", "a.test", 443, Stream(network="grpc", security="tls", service_name="s")),
+        "trojan-ech": TrojanLink("x", "a.test", 443, Stream(security="tls", ech="AAT+DQAA")),
+        "trojan-ask": TrojanLink("x", "a.test", 443, Stream(security="tls", ech="b.test+https://1.1.1.1/dns-query")),
         "trojan-plain": TrojanLink("x", "a.test", 443, Stream()),
         "vmess": VmessLink(ID, "a.test", 80, Stream(header_type="http", path="/v", host="h.test")),
         "vmess-up": VmessLink(ID, "a.test", 80, Stream(network="httpupgrade", path="/u", host="h.test")),

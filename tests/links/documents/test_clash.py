@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -94,6 +94,8 @@ def test_what_mihomo_cannot_use_is_left_out(nodes):
         ("vless-encrypted", {"encryption": "mlkem768x25519plus.native.0rtt.x", "tls": False}),
         ("trojan", {"type": "trojan", "password": "x", "sni": "s.test", "alpn": ["h2", "http/1.1"], "network": "tcp"}),
         ("trojan-grpc", {"network": "grpc", "grpc-opts": {"grpc-service-name": "s"}}),
+        ("trojan-ech", {"ech-opts": {"enable": True, "config": "AAT+DQAA"}}),
+        ("trojan-ask", {"ech-opts": {"enable": True}}),
         (
             "vmess",
             {
@@ -131,6 +133,7 @@ def test_what_a_proxy_says(nodes, name, fields):
     assert {key: found.get(key) for key in fields} == fields
 
 
+@settings(max_examples=30)
 @given(st.lists(st.builds(Node, texts, links), max_size=3))
 def test_whatever_is_written_is_yaml(nodes):
     document = read(clash.write(nodes))

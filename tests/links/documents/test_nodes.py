@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.links import links, texts
@@ -20,6 +20,7 @@ def test_names_are_in_one_line_and_not_empty():
     assert names("", " a\nb\t\x00c ", "👩‍💻", "x" * 500) == ["[::1]:1080", "a b c", "👩‍💻", "x" * LONGEST_NAME]
 
 
+@settings(max_examples=30)
 @given(st.lists(st.builds(Node, texts, links)))
 def test_every_name_is_there_once_and_in_its_link(nodes):
     found = named(nodes)

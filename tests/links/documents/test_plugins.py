@@ -10,6 +10,9 @@ def test_a_plugin_with_options():
     assert plugin_of("v2ray-plugin") == Plugin("v2ray-plugin", "", {})
 
 
-@pytest.mark.parametrize("text", ["", "kcptun;x=y", "obfs-local;obfs=a\\;b"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "kcptun;x=y", "obfs-local;obfs=http;x=a\\;b", "obfs-local", "obfs-local;obfs=x", "v2ray-plugin;mode=quic"],
+)
 def test_what_others_do_not_know(text):
     assert plugin_of(text) is None

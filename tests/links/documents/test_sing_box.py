@@ -83,6 +83,7 @@ def test_without_any_everything_is_refused(nodes):
         ),
         ("vless-ws", {"transport": {"type": "ws", "path": "/w", "headers": {"Host": "h.test"}}}),
         ("trojan-grpc", {"transport": {"type": "grpc", "service_name": "s"}}),
+        ("trojan-ask", {"tls": {"enabled": True, "ech": {"enabled": True}}}),
         ("vmess", {"transport": {"type": "http", "method": "GET", "path": "/v", "host": ["h.test"]}, "alter_id": 0}),
         ("vmess-up", {"transport": {"type": "httpupgrade", "path": "/u", "host": "h.test"}}),
         ("wireguard", {"address": ["10.0.0.2/32", "fd00::2/128"], "mtu": 1420}),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from vpn.links.documents.nodes import Node
 from vpn.links.documents.plugins import plugin_of
 from vpn.links.proxy import ProxyLink
 from vpn.links.shadowsocks import ShadowsocksLink
-from vpn.links.stream import Stream
+from vpn.links.stream import Stream, ech_configs
 from vpn.links.trojan import TrojanLink
 from vpn.links.vless import VlessLink
 from vpn.links.vmess import VmessLink
 from vpn.links.wireguard import WireGuardLink
 
 _FINGERPRINTS = ("chrome", "firefox", "safari", "ios", "android", "edge", "360", "qq", "random")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 Proxy = dict[str, Any]
 
@@ -51,7 +49,7 @@ def _shadowsocks(link: ShadowsocksLink) -> Proxy | None:
         return None
     said = plugin.options
     if plugin.name == "obfs-local":
-        options = {"mode": said.get("obfs", "http"), "host": said.get("obfs-host", "")}
+        options = {"mode": said["obfs"], "host": said.get("obfs-host", "")}
         return fields | {"plugin": "obfs", "plugin-opts": _said(options)}
     options = {"mode": "websocket", "host": said.get("host", ""), "path": said.get("path", "")}
     return fields | {"plugin": "v2ray-plugin", "plugin-opts": _said(options) | {"tls": "tls" in said}}
@@ -137,7 +135,7 @@ def _security(stream: Stream, name_key: str) -> Proxy:
         fields.setdefault("client-fingerprint", "chrome")  # Reality is nothing without one
         fields["reality-opts"] = _said({"public-key": stream.public_key, "short-id": stream.short_id})
     if stream.ech:
-        fields["ech-opts"] = {"enable": True} | ({"config": stream.ech} if _BASE64.fullmatch(stream.ech) else {})
+        fields["ech-opts"] = {"enable": True} | _said({"config": ech_configs(stream)})
     return fields
 
 

@@ -18,10 +18,16 @@ class Plugin(NamedTuple):
 
 
 def plugin_of(text: str) -> Plugin | None:
-    """The plugin of a link; None: it is none of those, or has options with escapes."""
+    """The plugin of a link; None: it is none of those, has options with escapes, or a mode that is not built in."""
     name, _, rest = text.partition(";")
     known = _NAMES.get(name)
     if known is None or "\\" in rest:
         return None
     pairs = (each.partition("=") for each in rest.split(";") if each)
-    return Plugin(known, rest, {key: value for key, _, value in pairs})
+    options = {key: value for key, _, value in pairs}
+    if known == "obfs-local":
+        built_in = options.get("obfs") in ("http", "tls")
+    else:
+        built_in = options.get("mode", "websocket") == "websocket"
+    # One server that a client refuses would cost its user all of them.
+    return Plugin(known, rest, options) if built_in else None

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from vpn.links.documents.plugins import plugin_of
 from vpn.links.proxy import ProxyLink
 from vpn.links.schemes import Link
 from vpn.links.shadowsocks import ShadowsocksLink
-from vpn.links.stream import Stream
+from vpn.links.stream import Stream, ech_configs
 from vpn.links.trojan import TrojanLink
 from vpn.links.vless import VlessLink
 from vpn.links.vmess import VmessLink
 from vpn.links.wireguard import WireGuardLink
 
 _FINGERPRINTS = ("chrome", "firefox", "edge", "safari", "360", "qq", "ios", "android", "random", "randomized")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 Outbound = dict[str, Any]
 
@@ -117,11 +115,10 @@ def _tls(stream: Stream) -> Outbound:
     if stream.security == "reality":
         reality = {"public_key": stream.public_key, "short_id": stream.short_id}
         fields["reality"] = {"enabled": True} | _said(reality)
-    if stream.ech and _BASE64.fullmatch(stream.ech):
-        pem = ["-----BEGIN ECH CONFIGS-----", stream.ech, "-----END ECH CONFIGS-----"]
-        fields["ech"] = {"enabled": True, "config": pem}
-    elif stream.ech:
-        fields["ech"] = {"enabled": True}
+    if stream.ech:
+        configs = ech_configs(stream)
+        pem = ["-----BEGIN ECH CONFIGS-----", configs, "-----END ECH CONFIGS-----"]
+        fields["ech"] = {"enabled": True} | ({"config": pem} if configs else {})
     return fields
 
 
