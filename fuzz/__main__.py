@@ -54,7 +54,7 @@ def _run_one(name: str, *options: str) -> None:
     """Never returns: libFuzzer ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["vpn.protocols"]):
+    with atheris.instrument_imports(include=["vpn.protocols", "vpn.links"]):
         from fuzz.targets import TARGETS
     if name not in TARGETS:
         sys.exit(f"{name} is none of {', '.join(TARGETS)}")
