@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from fuzz.driving import Parse, hold_to_promises
 from vpn.domain.address import pack
-from vpn.domain.shadowsocks import METHODS
 from vpn.domain.errors import Invalid
+from vpn.domain.shadowsocks import METHODS
 from vpn.links import schemes
 from vpn.protocols import (
     client_hello,
