@@ -39,8 +39,17 @@ def svg(text: str) -> str:
         Invalid: the text is empty, or too long.
     """
     made = io.BytesIO()
-    _code(text).save(made, kind="svg", border=QUIET, scale=_SCALE, dark="#000", light="#fff", omitsize=False)
+    _code(text).save(made, kind="svg", border=QUIET, scale=_SCALE, dark="#000", light="#fff")
     return made.getvalue().decode()
+
+
+def inline_svg(text: str) -> str:
+    """The same as an element of an HTML page, which says how large it is there.
+
+    Raises:
+        Invalid: the text is empty, or too long.
+    """
+    return _code(text).svg_inline(border=QUIET, dark="#000", light="#fff", omitsize=True)
 
 
 def png(text: str) -> bytes:
