@@ -6,9 +6,7 @@ from vpn.domain.errors import Invalid
 from vpn.domain.shadowsocks import METHODS, check_key, client_password, make_key, make_secret, method_of, user_password
 
 OLD = METHODS["aes-256-gcm"]
-SHORT, LONG, CHACHA = (
-    METHODS[f"2022-blake3-{name}"] for name in ("aes-128-gcm", "aes-256-gcm", "chacha20-poly1305")
-)
+SHORT, LONG, CHACHA = (METHODS[f"2022-blake3-{name}"] for name in ("aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"))
 
 
 def test_methods_are_found_by_name_and_by_another_name_that_clients_use():
