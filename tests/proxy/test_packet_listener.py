@@ -142,6 +142,31 @@ def test_a_listener_of_the_sixth_version(plane):
         assert client.hear() == ("127.0.0.1", port, b"x")
 
 
+@pytest.mark.parametrize("method", KINDS)
+def test_answers_come_from_the_address_that_was_written_to(plane, method):
+    listener = open_packets(plane, method, "0.0.0.0")
+    with udp_echo() as port:
+        for address in ("127.0.0.5", "127.0.0.6"):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(5)
+                sock.connect((address, listener.sock.getsockname()[1]))  # and hears nobody else
+                client = PacketClient(method, SECRETS["bob"])
+                for _ in range(2):
+                    sock.send(client.seal("127.0.0.1", port, b"x"))
+                    assert client.open(sock.recv(2000)) == ("127.0.0.1", port, b"x")
+
+
+def test_answers_come_from_the_address_that_was_written_to_in_the_sixth_version(plane):
+    listener = open_packets(plane, OLD, "::")
+    with udp_echo() as port, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.connect(("::1", listener.sock.getsockname()[1]))
+        client = PacketClient(OLD, SECRETS["bob"])
+        sock.send(client.seal("127.0.0.1", port, b"x"))
+        assert client.open(sock.recv(2000)) == ("127.0.0.1", port, b"x")
+        assert plane.do(lambda: [each._local[0][1] for each in plane.core.connections]) == [socket.IPV6_PKTINFO]
+
+
 def test_answers_come_only_from_whom_was_written_to(plane):
     with udp_echo() as port, phone(plane, OLD) as client:
         client.say(port, b"twice")

@@ -28,7 +28,8 @@ class Tried:
         self.count += 1
         return b"held" if packet == key.user.encode() else None
 
-    def note(self, key, held, packet, source):
+    def note(self, key, held, packet, source, local):
+        assert local == []
         self.found.append((key and key.user, packet, source))
 
     def turn(self):
@@ -41,8 +42,8 @@ class Tried:
 
 def test_few_keys_are_tried_at_once():
     tried = Tried(SLICE)
-    assert tried.trials.submit(b"7", HERE)
-    assert tried.trials.submit(b"none", HERE)
+    assert tried.trials.submit(b"7", HERE, [])
+    assert tried.trials.submit(b"none", HERE, [])
     assert (tried.count, tried.found) == (SLICE, [("7", b"7", HERE)])
     assert tried.turn() == 8
     assert tried.found == [("7", b"7", HERE), (None, b"none", HERE)]
@@ -50,7 +51,7 @@ def test_few_keys_are_tried_at_once():
 
 def test_many_keys_are_tried_slice_by_slice():
     tried = Tried(10 * SLICE)
-    tried.trials.submit(str(10 * SLICE - 1).encode(), HERE)
+    tried.trials.submit(str(10 * SLICE - 1).encode(), HERE, [])
     assert tried.count == SLICE
     turns = [tried.turn() for _ in range(9)]
     assert turns == [SLICE] * 9
@@ -61,14 +62,14 @@ def test_many_keys_are_tried_slice_by_slice():
 def test_likely_keys_come_first():
     tried = Tried(10 * SLICE)
     tried.first = tried.users[-1:]
-    tried.trials.submit(b"639", HERE)
+    tried.trials.submit(b"639", HERE, [])
     assert (tried.count, tried.found) == (1, [("639", b"639", HERE)])
 
 
 def test_without_keys_nobody_is_found():
     tried = Tried(0)
     for _ in range(5):
-        tried.trials.submit(b"x", HERE)
+        tried.trials.submit(b"x", HERE, [])
     assert tried.found == [(None, b"x", HERE)] * 5
 
 
@@ -77,7 +78,7 @@ def test_so_many_keys_are_tried_in_a_second(monkeypatch):
     monkeypatch.setattr(module, "RATE", 0)
     tried = Tried(2 * SLICE)
     for number in range(4):
-        assert tried.trials.submit(b"none", (f"192.0.2.{number}", 1))
+        assert tried.trials.submit(b"none", (f"192.0.2.{number}", 1), [])
     for _ in range(20):
         tried.turn()
     assert tried.count == 3 * SLICE
@@ -94,21 +95,21 @@ def test_so_many_keys_are_tried_in_a_second(monkeypatch):
 def test_what_waits_is_bounded(monkeypatch, bound):
     monkeypatch.setattr(module, bound, 5)
     tried = Tried(10 * SLICE)
-    taken = [tried.trials.submit(b"x", HERE) for _ in range(8)]
+    taken = [tried.trials.submit(b"x", HERE, []) for _ in range(8)]
     assert taken == [True] * 5 + [False] * 3
-    assert tried.trials.submit(b"x", THERE) is (bound == "_MOST_THERE")
+    assert tried.trials.submit(b"x", THERE, []) is (bound == "_MOST_THERE")
     for _ in range(100):
         tried.turn()
-    assert tried.trials.submit(b"x", HERE), "there is room again"
+    assert tried.trials.submit(b"x", HERE, []), "there is room again"
     assert tried.found[:5] == [(None, b"x", HERE)] * 5
 
 
 def test_what_waits_can_be_forgotten():
     tried = Tried(10 * SLICE)
-    tried.trials.submit(b"x", HERE)
+    tried.trials.submit(b"x", HERE, [])
     tried.trials.close()
     for _ in range(20):
         tried.turn()
     assert (tried.count, tried.found) == (SLICE, [])
-    assert tried.trials.submit(b"3", HERE)
+    assert tried.trials.submit(b"3", HERE, [])
     assert tried.found == [("3", b"3", HERE)]

@@ -162,7 +162,7 @@ def open_packets(plane: Plane, method: str, host: str = "127.0.0.1", **inbound: 
 @contextmanager
 def client_socket(listener: PacketListener, source: str = "127.0.0.1") -> Iterator[socket.socket]:
     """A socket that says what a client says to this listener."""
-    with socket.socket(listener.family, socket.SOCK_DGRAM) as sock:
+    with socket.socket(listener.sock.family, socket.SOCK_DGRAM) as sock:
         sock.bind((source, 0))
         sock.settimeout(5)
         sock.connect(listener.sock.getsockname())

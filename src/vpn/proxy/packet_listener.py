@@ -29,9 +29,10 @@ from vpn.proxy.datagrams import BATCH
 from vpn.proxy.entry import Entry
 from vpn.proxy.keyring import UserKey
 from vpn.proxy.packet_memory import Past, Recent, Salts
-from vpn.proxy.packet_session import PacketSession
+from vpn.proxy.packet_session import PacketSession, Peer
+from vpn.proxy.packet_socket import Local, PacketSocket, Source
 from vpn.proxy.shadowsocks import shared
-from vpn.proxy.trials import Source, Trials
+from vpn.proxy.trials import Trials
 
 _MOST_SESSIONS = 8192  # of an inbound
 _MOST_THERE = 1024  # of them from one address
@@ -39,7 +40,6 @@ _MOST_OF_USER = 1024
 _LIKELY = 64  # users with sessions whose keys are tried before all others
 _RECORD = 60.0  # seconds without another session of the same refusal
 _MOST_REFUSALS = 1024  # that are remembered
-_ROOM = 1 << 21  # bytes that the kernel keeps while we are busy, as far as it lets us
 
 
 class PacketListener:
@@ -52,9 +52,9 @@ class PacketListener:
 
     def __init__(self, core: Core, sock: socket.socket, entry: Entry) -> None:
         self._core = core
-        self.sock = socket.SocketType(fileno=sock.detach())
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
-        self.family = int(self.sock.family)
+        self.sock = PacketSocket(sock)
+        self.local: Local = []
+        """Where the datagram came to that is being looked at."""
         self._sessions: dict[object, PacketSession] = {}
         self._by_source: dict[Source, PacketSession] = {}
         self._there: Counter[str] = Counter()
@@ -145,7 +145,7 @@ class PacketListener:
         take = self._take_headed if self._headings is not None else self._take_any
         for _ in range(BATCH):
             try:
-                count, source = sock.recvfrom_into(buffer)
+                count, source, self.local = sock.receive(buffer)
             except BlockingIOError:
                 return
             except OSError:
@@ -192,7 +192,7 @@ class PacketListener:
                 return
         if self._retired or self._core.bans.source_banned(source[0]):
             return
-        if not self._trials.submit(bytes(packet), source):
+        if not self._trials.submit(bytes(packet), source, self.local):
             self._core.counters.datagrams_dropped += 1
 
     def _seen_at(self, host: str) -> Iterator[UserKey]:
@@ -212,10 +212,11 @@ class PacketListener:
             return packets.open_salted(method, key.key, packet)
         return packets.open_nonced(method, key.key, packet)
 
-    def _found(self, key: UserKey | None, held: bytes, packet: bytes, source: Source) -> None:
+    def _found(self, key: UserKey | None, held: bytes, packet: bytes, source: Source, local: Local) -> None:
         if key is None:
             self._core.counters.datagrams_unknown += 1
         else:
+            self.local = local
             self._opened(key, held, packet, source)
 
     # --- which session's, and whether it has come before
@@ -232,7 +233,7 @@ class PacketListener:
         mark = (source, key.user)
         session = self._sessions.get(mark)
         if session is None:
-            session = self._begin(key, mark, source, salt, None, Window())
+            session = self._begin(Peer(mark, key, source, None, Window()), salt)
             if session is None:
                 return
         else:
@@ -258,7 +259,7 @@ class PacketListener:
             self._core.counters.datagrams_replayed += 1
             return
         if session is None:
-            session = self._begin(key, mark, source, header[: packets.BLOCK], cipher, window)
+            session = self._begin(Peer(mark, key, source, cipher, window), header[: packets.BLOCK])
             if session is None:
                 return
         elif source != session.source and number == window.highest:
@@ -273,11 +274,10 @@ class PacketListener:
 
     # --- sessions
 
-    def _begin(
-        self, key: UserKey, mark: object, source: Source, opener: bytes, cipher: AEAD | None, window: Window
-    ) -> PacketSession | None:
+    def _begin(self, peer: Peer, opener: bytes) -> PacketSession | None:
         """A session for a client, if it may have one; `opener` is what no datagram that begins one may have had."""
-        core, entry, host = self._core, self.entry, source[0]
+        core, entry, key, source = self._core, self.entry, peer.key, peer.source
+        host = source[0]
         if self._retired:
             return None
         if not core.salts.fresh(opener):
@@ -296,19 +296,9 @@ class PacketListener:
             core.counters.note_blocked(why)
             self._refuse(key, source, "rejected_by_acl", why)
             return None
-        session = PacketSession(
-            core,
-            self._record(key, source),
-            client,
-            listener=self,
-            mark=mark,
-            key=key,
-            source=source,
-            cipher=cipher,
-            seal=packets.seal_of(self._method, key.key, secrets.token_bytes(8), opener[:8]),
-            window=window,
-        )
-        self._sessions[mark] = session
+        seal = packets.seal_of(self._method, key.key, secrets.token_bytes(8), opener[:8])
+        session = PacketSession(core, self._record(key, source), client, self, peer, seal)
+        self._sessions[peer.mark] = session
         self._by_source[source] = session
         self._enter(key.user, host)
         shared(core).recognition.remember(source_key(host)[0], key.user)

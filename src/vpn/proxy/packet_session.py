@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vpn.domain.session import Session
 from vpn.protocols import socks_address
@@ -17,7 +17,7 @@ from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.datagrams import HEADROOM, Datagrams, Target
 from vpn.proxy.keyring import UserKey
-from vpn.proxy.trials import Source
+from vpn.proxy.packet_socket import Source
 
 if TYPE_CHECKING:
     from vpn.proxy.packet_listener import PacketListener
@@ -25,23 +25,34 @@ if TYPE_CHECKING:
 _MOST_QUEUED = 64  # datagrams that wait because of the user's rate; more are lost
 
 
+class Peer(NamedTuple):
+    """What is known of a client when its session begins."""
+
+    mark: object
+    """Tells the session from the listener's others."""
+    key: UserKey
+    """Whose it is."""
+    source: Source
+    """Where the client is."""
+    cipher: AEAD | None
+    """Opens the client's datagrams, where one does so for all of them."""
+    window: Window
+    """The numbers of those that have come."""
+
+
 class PacketSession(Datagrams):
     """What one client sends by one socket of its own.
 
     Args:
         listener: by whose socket the client is answered.
-        mark: what tells the session from the listener's others.
-        key: whose it is.
-        source: where the client is.
-        cipher: opens the client's datagrams, where one does so for all of them.
         seal: seals the answers.
     """
 
     __slots__ = (
         "_left",
         "_listener",
+        "_local",
         "_queue",
-        "_salts",
         "_seal",
         "_turn",
         "cipher",
@@ -51,36 +62,22 @@ class PacketSession(Datagrams):
         "window",
     )
 
-    def __init__(  # noqa: PLR0913 -- a record of what its listener has found out
-        self,
-        core: Core,
-        session: Session,
-        client: Client,
-        *,
-        listener: PacketListener,
-        mark: object,
-        key: UserKey,
-        source: Source,
-        cipher: AEAD | None,
-        seal: Seal,
-        window: Window,
+    def __init__(
+        self, core: Core, session: Session, client: Client, listener: PacketListener, peer: Peer, seal: Seal
     ) -> None:
-        super().__init__(core, session, client, listener.family)
+        super().__init__(core, session, client, listener.sock.family)
         self._listener = listener
-        self.mark = mark
-        self.key = key
-        self.source = source
-        self.cipher = cipher
-        self.window = window
+        self.mark, self.key, self.source, self.cipher, self.window = peer
         self._seal = seal
-        self._salts = listener.salts
         self._queue: deque[tuple[bytes, int]] = deque()
+        self._local = listener.local
         self._left = 0  # bytes that may go in this turn of the loop
         self._turn = 0.0
 
     def take(self, body: bytes, start: int) -> None:
         """One datagram of the client's: ATYP ADDR PORT DATA begin at `start`."""
         now = self._core.poller.now
+        self._local = self._listener.local
         self.deadline = now + self.client.entry.timeouts.udp
         if self._queue:
             self._enqueue(body, start)
@@ -177,11 +174,11 @@ class PacketSession(Datagrams):
         core = self._core
         view, start = core.view, HEADROOM - len(header)
         view[start:HEADROOM] = header
-        sealed = self._seal(view, start, HEADROOM + count, int(time.time()), self._salts.draw())
+        sealed = self._seal(view, start, HEADROOM + count, int(time.time()), self._listener.salts.draw())
         if len(sealed) > LARGEST:
             core.counters.datagrams_dropped += 1
             return False
-        self._listener.sock.sendto(sealed, self.source)
+        self._listener.sock.send(sealed, self.source, self._local)
         return True
 
     def _close(self) -> None:

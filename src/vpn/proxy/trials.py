@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from vpn.proxy.keyring import UserKey
+from vpn.proxy.packet_socket import Local, Source
 from vpn.proxy.poller import Poller
 
 SLICE = 64
@@ -24,15 +25,15 @@ _MOST_BYTES = 1 << 20
 _MOST_THERE = 8  # of one address
 _PAUSE = 0.05  # seconds until there are tokens again
 
-Source = tuple[str, int] | tuple[str, int, int, int]
 Open = Callable[[UserKey, bytes], bytes | None]
-Found = Callable[[UserKey | None, bytes, bytes, Source], None]
-"""Whose it is (None: nobody's), what it holds, the datagram as it came, and where from."""
+Found = Callable[[UserKey | None, bytes, bytes, Source, Local], None]
+"""Whose it is (None: nobody's), what it holds, the datagram as it came, where from and where to."""
 
 
 class _Case(NamedTuple):
     packet: bytes
     source: Source
+    local: Local
 
 
 class Trials:
@@ -58,13 +59,13 @@ class Trials:
         self._tried = 0  # in this turn of the loop
         self._scheduled = False
 
-    def submit(self, packet: bytes, source: Source) -> bool:
+    def submit(self, packet: bytes, source: Source, local: Local) -> bool:
         """Find out whose this is; False if there is no room for it."""
         host = source[0]
         full = len(self._waiting) >= _MOST_WAITING or self._bytes + len(packet) > _MOST_BYTES
         if full or self._there[host] >= _MOST_THERE:
             return False
-        self._waiting.append(_Case(packet, source))
+        self._waiting.append(_Case(packet, source, local))
         self._there[host] += 1
         self._bytes += len(packet)
         if not self._scheduled:
@@ -99,7 +100,7 @@ class Trials:
 
     def _try_some(self, most: int) -> int:
         """Try keys on the first that waits; returns how many."""
-        packet, source = self._waiting[0]
+        packet, source, local = self._waiting[0]
         if self._left is None:
             self._left = iter(self._keys(source[0]))
         for count in range(1, most + 1):
@@ -107,13 +108,13 @@ class Trials:
             held = self._open(key, packet) if key is not None else b""
             if held is not None:
                 self._done()
-                self._found(key, held, packet, source)
+                self._found(key, held, packet, source, local)
                 return count if key is not None else count - 1
         return most
 
     def _done(self) -> None:
         """The first that waited does so no more."""
-        packet, source = self._waiting.popleft()
+        packet, source, _ = self._waiting.popleft()
         self._left = None
         self._bytes -= len(packet)
         self._there[source[0]] -= 1
