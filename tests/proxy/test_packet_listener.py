@@ -15,7 +15,7 @@ from vpn.domain.egress import Resolving
 from vpn.domain.inbound import Timeouts
 from vpn.domain.policy import GroupRules, Policy, Rule
 from vpn.domain.shadowsocks import METHODS
-from vpn.proxy import control, packet_listener, packet_session
+from vpn.proxy import control, packet_session, packet_sessions
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
 
 OLD, IDENTIFIED, NONCED = "aes-128-gcm", "2022-blake3-aes-128-gcm", "2022-blake3-chacha20-poly1305"
@@ -67,10 +67,8 @@ def nothing_is_left(plane, listener):
     plane.until(lambda: not plane.core.connections)
     plane.until(lambda: len(plane.poller._handlers) == 1 + len(plane.listeners) + len(plane.core.resolver._watched))
     assert [plane.counters.total(column) for column in (0, 2)] == [0, 0]
-    assert not listener._sessions
-    assert not listener._by_source
-    assert not listener._there
-    assert not listener._of
+    table = listener._sessions
+    assert not any((table._sessions, table._by_source, table._there, table._of))
 
 
 def counted(plane, name, number):
@@ -381,7 +379,7 @@ def test_an_inbound_has_so_many_places(plane, method):
 
 @pytest.mark.parametrize("bound", ["_MOST_SESSIONS", "_MOST_THERE", "_MOST_OF_USER"])
 def test_sessions_are_bounded(plane, bound, monkeypatch):
-    monkeypatch.setattr(packet_listener, bound, 2)
+    monkeypatch.setattr(packet_sessions, bound, 2)
     with udp_echo() as port, phone(plane, IDENTIFIED) as client:
         for _ in range(5):
             another = PacketClient(IDENTIFIED, SECRETS["alice"])

@@ -10,7 +10,7 @@ from vpn.protocols.shadowsocks_packet import TOLERANCE
 _GENERATION = 1 << 16  # salts
 _KEEP = 2 * TOLERANCE + 1  # seconds: from one clock that is late to one that is early
 _DRAWN = 128  # salts
-_MOST_PAST = 1 << 16
+_MOST_PAST = 1 << 14  # windows
 
 
 class Recent:

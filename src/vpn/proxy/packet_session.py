@@ -20,7 +20,7 @@ from vpn.proxy.keyring import UserKey
 from vpn.proxy.packet_socket import Source
 
 if TYPE_CHECKING:
-    from vpn.proxy.packet_listener import PacketListener
+    from vpn.proxy.packet_sessions import PacketSessions
 
 _MOST_QUEUED = 64  # datagrams that wait because of the user's rate; more are lost
 
@@ -29,7 +29,7 @@ class Peer(NamedTuple):
     """What is known of a client when its session begins."""
 
     mark: object
-    """Tells the session from the listener's others."""
+    """Tells the session from the others of an inbound."""
     key: UserKey
     """Whose it is."""
     source: Source
@@ -44,16 +44,16 @@ class PacketSession(Datagrams):
     """What one client sends by one socket of its own.
 
     Args:
-        listener: by whose socket the client is answered.
+        sessions: to which it belongs, and by whose socket the client is answered.
         seal: seals the answers.
     """
 
     __slots__ = (
         "_left",
-        "_listener",
         "_local",
         "_queue",
         "_seal",
+        "_sessions",
         "_turn",
         "cipher",
         "key",
@@ -63,21 +63,21 @@ class PacketSession(Datagrams):
     )
 
     def __init__(
-        self, core: Core, session: Session, client: Client, listener: PacketListener, peer: Peer, seal: Seal
+        self, core: Core, session: Session, client: Client, sessions: PacketSessions, peer: Peer, seal: Seal
     ) -> None:
-        super().__init__(core, session, client, listener.sock.family)
-        self._listener = listener
+        super().__init__(core, session, client, sessions.sock.family)
+        self._sessions = sessions
         self.mark, self.key, self.source, self.cipher, self.window = peer
         self._seal = seal
         self._queue: deque[tuple[bytes, int]] = deque()
-        self._local = listener.local
+        self._local = sessions.local
         self._left = 0  # bytes that may go in this turn of the loop
         self._turn = 0.0
 
     def take(self, body: bytes, start: int) -> None:
         """One datagram of the client's: ATYP ADDR PORT DATA begin at `start`."""
         now = self._core.poller.now
-        self._local = self._listener.local
+        self._local = self._sessions.local
         self.deadline = now + self.client.entry.timeouts.udp
         if self._queue:
             self._enqueue(body, start)
@@ -95,7 +95,7 @@ class PacketSession(Datagrams):
     def move(self, source: Source) -> None:
         """The client is somewhere else now, if it may."""
         elsewhere = source[0] != self.source[0]
-        why = self._listener.moved(self, source)
+        why = self._sessions.moved(self, source)
         if not why:
             self.source = source
             why = self.client.move(source[0], self._core.poller.now) if elsewhere else ""
@@ -174,14 +174,14 @@ class PacketSession(Datagrams):
         core = self._core
         view, start = core.view, HEADROOM - len(header)
         view[start:HEADROOM] = header
-        sealed = self._seal(view, start, HEADROOM + count, int(time.time()), self._listener.salts.draw())
+        sealed = self._seal(view, start, HEADROOM + count, int(time.time()), self._sessions.salts.draw())
         if len(sealed) > LARGEST:
             core.counters.datagrams_dropped += 1
             return False
-        self._listener.sock.send(sealed, self.source, self._local)
+        self._sessions.sock.send(sealed, self.source, self._local)
         return True
 
     def _close(self) -> None:
         self.client.account.up.cancel(self)
         self._queue.clear()
-        self._listener.forget(self)
+        self._sessions.forget(self)
