@@ -59,7 +59,7 @@ def test_tls_may_be_set_for_main_alone():
         ({"inbounds.main.via": "a b"}, "String should match pattern"),
         ({"inbounds.main.anonymous_user": ""}, "String should have at least 1"),
         ({"inbounds.main.keepalive": "-1"}, "greater than or equal to 0"),
-        ({"inbounds.main.tls": {"certificate": "/c.pem"}}, "Field required"),
+        ({"inbounds.main.tls": {"certificate": "/c.pem"}}, "say it as well"),
         ({"inbounds.main.tls": FILES | {"key": ""}}, "a path"),
         ({"inbounds.main.tls": FILES | {"client_certificates": "required"}}, "client_ca as well"),
         (

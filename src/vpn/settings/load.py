@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from vpn.domain.errors import Invalid
 from vpn.settings.document import Document, Values, read_document
 from vpn.settings.model import Settings
 from vpn.settings.paths import default_data_dir, find_config
-from vpn.settings.values import Section, section_in
+from vpn.settings.problems import Key, problems_of
 
 PREFIX = "VPN_"
 SEPARATOR = "__"
@@ -22,8 +21,6 @@ SEPARATOR = "__"
 COMMAND_LINE = frozenset({"VPN_CONFIG", "VPN_SERVER", "VPN_TOKEN", "VPN_FORMAT", "VPN_VERBOSE"})
 # Kubernetes puts these into every container next to a Service called "vpn".
 _KUBERNETES = re.compile(r"VPN_(SERVICE_(HOST|PORT)(_.*)?|PORT(_.*)?)")
-
-Key = tuple[str, ...]
 
 
 def load_settings(
@@ -91,40 +88,13 @@ def _put(values: Values, key: Key, value: Any) -> None:
 
 
 def _explain(error: ValidationError, document: Document | None, origins: Mapping[Key, str]) -> Invalid:
-    problems = []
-    for problem in error.errors(include_url=False):
-        key = tuple(str(part) for part in problem["loc"])
-        where, name = _origin(key, document, origins), ".".join(key)
-        if problem["type"] == "extra_forbidden":
-            known = _fields_beside(key)
-            near = difflib.get_close_matches(key[-1], known, n=1)
-            hint = f"did you mean {'.'.join((*key[:-1], near[0]))}?" if near else f"known are {', '.join(known)}"
-            problems.append((f"{where}: there is no setting {name}", hint))
-        else:
-            shown = "this value" if _is_secret(key, problem["input"]) else repr(str(problem["input"])[:80])
-            problems.append((f"{where}: {name} cannot be {shown}", f"expected {_expectation(problem['msg'])}"))
+    problems = [
+        (f"{_origin(key, document, origins)}: {message}", hint) for key, message, hint in problems_of(error, Settings)
+    ]
     if len(problems) == 1:
         return Invalid("bad_settings", *problems[0])
     lines = [f"{message} ({hint})" for message, hint in problems]
     return Invalid("bad_settings", "\n".join(lines), f"mend these {len(lines)} settings")
-
-
-def _is_secret(key: Key, value: Any) -> bool:
-    """Whether a value may hold a password, and is not repeated: URLs do, and groups of settings may."""
-    if (
-        key[0] == "database"
-        or key[-1] in ("password", "headers", "endpoint")
-        or isinstance(value, (dict, list, BaseModel))
-    ):
-        return True
-    # Where an upstream is described, a URL may have been written, with the password in it.
-    return key[:2] == ("proxy", "upstreams") and key[-1] not in ("protocol", "resolve", "via")
-
-
-def _expectation(message: str) -> str:
-    """Pydantic's sentence, cut down to what it expects."""
-    expected = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    return expected.partition(", unable to")[0].replace("a valid dictionary or instance of", "keys and values of")
 
 
 def _origin(key: Key, document: Document | None, origins: Mapping[Key, str]) -> str:
@@ -132,12 +102,3 @@ def _origin(key: Key, document: Document | None, origins: Mapping[Key, str]) -> 
         if set_key[: len(key)] == key or key[: len(set_key)] == set_key:
             return origin
     return document.where(key) if document is not None else "settings"
-
-
-def _fields_beside(key: Sequence[str]) -> list[str]:
-    """The settings that could have been meant: those of the section that the key stands in."""
-    model: type[Section] = Settings
-    for part in key[:-1]:
-        field = model.model_fields.get(part)  # None: a name or number below a setting that has several sections
-        model = (section_in(field.annotation) if field is not None else None) or model
-    return list(model.model_fields)

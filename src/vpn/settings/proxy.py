@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from vpn.domain.address import Endpoint, pack
 from vpn.domain.egress import DIRECT
@@ -27,6 +27,21 @@ from vpn.settings.values import (
 )
 
 MAIN = "main"
+MOST_INBOUNDS = 100
+"""Of the settings, and of those that are managed by commands, each."""
+
+
+def _check_method(value: str) -> str:
+    try:
+        return method_of(value).name if value else value
+    except Invalid as error:
+        raise ValueError(f"a method of Shadowsocks: {error.hint}") from None
+
+
+def _check_address(value: str) -> str:
+    if value and pack(value) is None:
+        raise ValueError("an IP address as udp_address")
+    return value
 
 
 class TLSSettings(Section):
@@ -57,7 +72,7 @@ class InboundSettings(Section):
     """A listening endpoint; what is left out is as in the section `proxy`."""
 
     protocol: Literal["mixed", "socks", "http", "shadowsocks"] = Field("mixed", description="What is spoken.")
-    method: str = Field(
+    method: Annotated[str, AfterValidator(_check_method)] = Field(
         "", description=f"Shadowsocks' cipher: {', '.join(METHODS)}; empty, where that is spoken: {DEFAULT_METHOD}."
     )
     listen: Listen | None = Field(None, description="Where; only the inbound `main` may leave it out.")
@@ -79,7 +94,9 @@ class InboundSettings(Section):
     via: str = Field(
         "", pattern=r"^[A-Za-z0-9._-]*$", description="The name that HTTP's Via header tells of us; empty: no header."
     )
-    udp_address: str = Field("", description="The address that UDP clients are told, where it is not the local one.")
+    udp_address: Annotated[str, AfterValidator(_check_address)] = Field(
+        "", description="The address that UDP clients are told, where it is not the local one."
+    )
     public_host: PublicHost = Field("", description="The address or name in links; empty: as server.public_host.")
     public_port: int = Field(0, ge=0, le=65535, description="The port in links; 0: the one of `listen`.")
 
@@ -89,18 +106,8 @@ class InboundSettings(Section):
             if self.method:
                 raise ValueError("protocol shadowsocks, where there is a method")
             return self
-        try:
-            method_of(self.method or DEFAULT_METHOD)
-        except Invalid as error:
-            raise ValueError(f"a method that is known: {error.message}; {error.hint}") from None
         if self.tls is not None or self.open_to:
             raise ValueError("neither tls nor open_to, where Shadowsocks is spoken: its clients have keys")
-        return self
-
-    @model_validator(mode="after")
-    def _an_address(self) -> InboundSettings:
-        if self.udp_address and pack(self.udp_address) is None:
-            raise ValueError("an IP address as udp_address")
         return self
 
 
@@ -164,7 +171,9 @@ class ProxySettings(Section):
         Endpoint("127.0.0.1", 1080),
         description="Where SOCKS and HTTP clients connect: the inbound `main`; none: there is no such inbound.",
     )
-    inbounds: dict[Name, InboundSettings] = Field({}, description="Further inbounds, by name; or more about `main`.")
+    inbounds: dict[Name, InboundSettings] = Field(
+        {}, max_length=MOST_INBOUNDS, description="Further inbounds, by name; or more about `main`."
+    )
     workers: int = Field(
         default_factory=lambda: min(64, len(os.sched_getaffinity(0))),
         ge=1,

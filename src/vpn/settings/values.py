@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from vpn.domain.address import Endpoint, pack, parse_endpoint
 from vpn.domain.destination import parse_destination
@@ -92,7 +92,12 @@ def _check_name_server(value: str) -> str:
 
 Listed = BeforeValidator(_to_list)
 AbsolutePath = Annotated[Path, BeforeValidator(_to_absolute)]
-Listen = Annotated[Endpoint, BeforeValidator(_to_endpoint), PlainSerializer(str)]
+Listen = Annotated[
+    Endpoint,
+    BeforeValidator(_to_endpoint),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "examples": ["0.0.0.0:8388"]}),
+]
 ListenOrNot = Annotated[Endpoint | None, BeforeValidator(_to_endpoint_or_none)]
 Rate = Annotated[int, BeforeValidator(_to_rate), Field(ge=0, le=LARGEST)]
 """Bits per second."""
@@ -105,8 +110,8 @@ Networks = Annotated[list[NetworkText], Listed]
 Destinations = Annotated[list[DestinationText], Listed]
 NameServers = Annotated[list[Annotated[str, AfterValidator(_check_name_server)]], Listed]
 Texts = Annotated[list[str], Listed]
-_NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
-Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 def check_name(name: str) -> str:
@@ -115,7 +120,7 @@ def check_name(name: str) -> str:
     Raises:
         Invalid: it may not.
     """
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(NAME_PATTERN, name) or name.endswith("\n"):
         hint = "use small letters, digits, - and _, and at most 63 of them"
         raise Invalid("bad_name", f"{name[:80]!r} is no name for an inbound", hint)
     return name
