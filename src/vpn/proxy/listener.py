@@ -8,6 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from vpn.domain.inbound import Inbound
 from vpn.domain.session import Session
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
@@ -52,6 +53,11 @@ def open_socket(address: tuple[str, int], family: int, keepalive: int = 0) -> so
     return sock
 
 
+def _arriving(inbound: Inbound) -> tuple[object, ...]:
+    """What of an inbound decides how its clients arrive, but for who is believed to come for others."""
+    return inbound.protocol == "shadowsocks", inbound.tls, inbound.method, inbound.key
+
+
 class Listener:
     """Accepts the clients of one inbound. The socket belongs to the listener."""
 
@@ -62,14 +68,18 @@ class Listener:
         self._family = int(self._sock.family)
         self._exhausted = False
         self._arrivals: Arrivals | Unsealings | None = None
+        self.entry = entry
         self.serve(entry)
         core.poller.register(self._sock.fileno(), self._on_event, select.EPOLLIN)
 
     def serve(self, entry: Entry) -> None:
         """Serve clients that come from now on this way."""
+        alike = self._arrivals is not None and _arriving(entry.inbound) == _arriving(self.entry.inbound)
         self.entry = entry
         self._name = entry.inbound.name
         set_keepalive(self._sock, entry.inbound.keepalive)
+        if alike and not entry.plain:
+            return  # another inbound has changed, perhaps: no reason to read the certificate again
         if self._arrivals is not None:
             self._arrivals.close()
             self._arrivals = None

@@ -200,12 +200,16 @@ class Supervisor:
         return self._counters.total(bound.column)
 
     def _add(self, bound: Sequence[Bound]) -> None:
-        """Number inbounds that are new, and find them columns in which nothing is counted any more."""
+        """Number inbounds that are new, and find them columns in which nothing is counted any more.
+
+        Where all others still hold clients of inbounds that are gone, one of these is taken: there are more columns
+        than inbounds.
+        """
         for each in bound:
             used = {other.column for other in self._surroundings.bound}
-            free = (column for column in range(1, limits.COLUMNS) if column not in used)
+            free = [column for column in range(1, limits.COLUMNS) if column not in used]
             each.number = next(self._numbers)
-            each.column = next(column for column in free if not self._counters.total(column))
+            each.column = next((column for column in free if not self._counters.total(column)), free[0])
             self._surroundings.bound.append(each)
         self._number_packets()
 
