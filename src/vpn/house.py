@@ -113,6 +113,7 @@ class House(NamedTuple):
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What goes on while the daemon serves."""
         yield self.enforcement.run(self.snapshots.publish)
+        yield self.data_plane.keep_trying()
         yield self.writer.run()
         yield self.upkeep.run()
         yield self.statistics.run()
@@ -163,7 +164,8 @@ async def build(
         data_plane = DataPlane(settings, snapshots, bans, shaping, policy, register, reread)
         await data_plane.load()
         user_secrets.needed = lambda: data_plane.speaks_shadowsocks
-        status = StatusService(user_store, data_plane.inbounds)
+        inbounds = InboundService(register, data_plane)
+        status = StatusService(user_store, inbounds)
         streams = EventStreams()
         ask = partial(facts.get, WELCOMED)
         watched = (settings.metrics, settings.health)
@@ -186,7 +188,7 @@ async def build(
             links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
             status=status,
             data_plane=data_plane,
-            inbounds=InboundService(register, data_plane),
+            inbounds=inbounds,
             bans=bans,
             policy=policy,
             sessions=sessions.history,

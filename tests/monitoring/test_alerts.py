@@ -56,6 +56,10 @@ CASES = {
     ),
     "VpnCertificateExpiresSoon": ({EXPIRY: f"{NOW + 13 * DAY}x60"}, {EXPIRY: f"{NOW + 15 * DAY}x60"}),
     "VpnCertificateExpires": ({EXPIRY: f"{NOW + DAY}x60"}, {EXPIRY: f"{NOW + 13 * DAY}x60"}),
+    "VpnInboundDown": (
+        {plain("vpn_inbound_up", inbound="side"): "0x60"},
+        {plain("vpn_inbound_up", inbound="side"): "1x60"},
+    ),
     "VpnUpstreamDown": (
         {plain("vpn_upstream_up", upstream="paris"): "0x60"},
         {plain("vpn_upstream_up", upstream="paris"): "1x60"},

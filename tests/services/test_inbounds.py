@@ -2,14 +2,19 @@
 
 import asyncio
 import socket
+import ssl
+from pathlib import Path
 
 import pytest
 
 from tests.services.test_data_plane import ANY, OPEN, house  # noqa: F401 -- a fixture
+from tests.support.certificates import Authority
 from tests.support.plane import read_exactly
 from tests.support.servers import echo, tcp_server, unused_port
+from tests.support.supervised import until
 from vpn.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from vpn.domain.shadowsocks import METHODS, check_key
+from vpn.services import data_plane
 from vpn.services.inbounds import InboundService
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +101,18 @@ async def test_one_that_cannot_be_opened_at_the_start_is_tried_again(house, inbo
     assert "side" in house.ports()
 
 
+def shakes_hands(port):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client, context.wrap_socket(client) as secured:
+        return secured.version() is not None
+
+
+def issue(house):  # noqa: F811
+    files = Authority(house.tmp_path).issue("one")
+    return {"certificate": str(files.certificate), "key": str(files.key)}
+
+
 def house_settings(**fields):
     from vpn.settings.proxy import InboundSettings
 
@@ -103,21 +120,129 @@ def house_settings(**fields):
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message", "hint"),
     [
-        ({"protocol": "shadowsocks", "listen": "127.0.0.1:0", "method": "rc4-md5"}, "no Shadowsocks method"),
-        ({"protocol": "socks", "listen": "127.0.0.1:0", "method": METHOD}, "protocol shadowsocks"),
-        ({"protocol": "socks"}, "where it is to listen"),
-        ({"listen": "here"}, "listen"),
-        ({"listen": "127.0.0.1:0", "colour": "red"}, "colour"),
-        ({"listen": "127.0.0.1:0", "public_host": "a b"}, "public_host"),
+        ({"protocol": "shadowsocks", "method": "aes-256-gcmm"}, "method cannot be", "did you mean aes-256-gcm?"),
+        ({"protocol": "socks", "method": METHOD}, "do not fit together", "protocol shadowsocks"),
+        ({"protocol": "ftp"}, "protocol cannot be 'ftp'", "'mixed', 'socks', 'http' or 'shadowsocks'"),
+        ({"listen": None}, "listen is needed", "0.0.0.0:8388"),
+        ({"listen": "here"}, "listen cannot be 'here'", "127.0.0.1:1080"),
+        ({"colour": "red"}, "there is no setting colour", "protocol"),
+        ({"public_host": "a b"}, "public_host cannot be 'a b'", "host name, without a port"),
+        ({"tls": {"certificate": "/none.pem", "key": "/none.pem"}}, "/none.pem", ""),
     ],
 )
-async def test_what_is_wrong_is_said(house, inbounds, fields, said):  # noqa: F811
+async def test_what_is_wrong_is_said(house, inbounds, fields, message, hint):  # noqa: F811
     await house.start(**OPEN, listen="127.0.0.1:0")
-    with pytest.raises(Invalid, match=said):
-        await inbounds().add("side", fields)
+    with pytest.raises(Invalid) as refused:
+        await inbounds().add("side", {"listen": "127.0.0.1:0"} | fields)
+    assert message in refused.value.message
+    assert hint in refused.value.hint
     assert sorted(named(inbounds())) == ["main"]
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 300, "a..b", "nul\0", "\ud800"])
+async def test_hosts_that_are_none(house, inbounds, host):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    with pytest.raises((Unavailable, Invalid)):
+        await inbounds().add("side", {"listen": f"{host}:8388"})
+
+
+async def test_an_address_is_for_one_inbound(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen=f"127.0.0.1:{unused_port()}")
+    service = inbounds()
+    taken = str(service.get("main").inbound.listen)
+    with pytest.raises(Conflict, match="the inbound main listens there"):
+        await service.add("side", {"listen": taken})
+    await service.add("side", ANY)
+    with pytest.raises(Conflict, match="the inbound main listens there"):
+        await service.edit("side", {"listen": taken})
+    side = str(service.get("side").inbound.listen)
+    with pytest.raises(Unavailable, match="in use"):
+        await house.reload(**OPEN, listen=side)
+    assert str(service.get("main").inbound.listen) == taken
+
+
+async def test_parts_of_tls_are_changed_alone(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    files = issue(house)
+    service = inbounds()
+    await service.add("side", ANY | {"tls": files})
+    await service.edit("side", {"tls": {"minimum_version": "1.3"}})
+    assert service.get("side").settings["tls"] == files | {"minimum_version": "1.3"}
+    await service.edit("side", {"tls": {"minimum_version": None}})
+    assert service.get("side").settings["tls"] == files
+    await service.edit("side", {"tls": None})
+    assert service.get("side").inbound.tls is None
+    await service.edit("side", {"tls": files | {"alpn": "h2, http/1.1"}})
+    assert service.get("side").inbound.tls.alpn == ("h2", "http/1.1")
+
+
+async def test_one_whose_certificate_is_gone_is_no_reason_to_refuse_others(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    files = issue(house)
+    service = inbounds()
+    await service.add("side", ANY | {"tls": files})
+    await asyncio.to_thread(Path(files["certificate"]).unlink)
+    await service.add("other", ANY)
+    assert await asyncio.to_thread(shakes_hands, house.ports()["side"]), "the certificate was read when it was there"
+    await service.edit("other", {"max_connections": 3})
+    assert (await house.reload(**OPEN, listen="127.0.0.1:0")).removed == []
+    with pytest.raises(Invalid):
+        await service.edit("side", {"max_connections": 3})
+    await service.remove("side")
+
+
+async def test_one_that_is_not_served_is_opened_by_itself(house, inbounds, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(data_plane, "RETRY", 0.02)
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    service = inbounds()
+    trying = asyncio.create_task(house.data_plane.keep_trying())
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        await house.register.put("side", house_settings(listen=taken))
+        reloaded = await house.reload(**OPEN, listen="127.0.0.1:0")
+        assert reloaded.added == [], "it is not there yet"
+        assert not service.in_order
+        with pytest.raises(Unavailable, match="in use"):
+            await service.edit("side", {"max_connections": 4})
+        await service.add("third", ANY)
+        assert "in use" in service.get("side").problem
+    await until(lambda: service.in_order)
+    with tcp_server(echo) as port:
+        (await house.tunnel("side", port)).close()
+    trying.cancel()
+
+
+async def test_clients_are_counted(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    service = inbounds()
+    await service.add("side", ANY)
+    with tcp_server(echo) as port:
+        tunnel = await house.tunnel("side", port)
+        assert (service.get("side").connections, service.get("main").connections) == (1, 0)
+        tunnel.close()
+        await until(lambda: service.get("side").connections == 0)
+
+
+async def test_there_are_so_many_and_no_more(house, inbounds, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("vpn.services.inbounds.MOST_INBOUNDS", 2)
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    service = inbounds()
+    await service.add("one", ANY)
+    await service.add("two", ANY)
+    with pytest.raises(Conflict, match="2 managed inbounds already"):
+        await service.add("three", ANY)
+
+
+async def test_a_name_that_the_settings_have_taken_meanwhile_stops_the_start(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    await house.register.put("main", house_settings(listen="127.0.0.1:0"))
+    await house.data_plane.load()
+    with pytest.raises(Invalid, match="managed one of that name"):
+        house.data_plane.complete([])
+    await inbounds().remove("main")
+    assert named(inbounds())["main"].managed is False
 
 
 async def test_names_and_keys(house, inbounds):  # noqa: F811

@@ -9,6 +9,7 @@ from vpn.domain.session import Session
 from vpn.proxy.control import Report
 from vpn.proxy.supervisor import Totals
 from vpn.services import monitoring as module
+from vpn.services.health import Part
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.monitoring import Monitoring
 from vpn.services.session_feed import SessionFeed
@@ -28,13 +29,16 @@ async def scene(tmp_path, monkeypatch):
         workers=list, upstreams=list, uptime=1.0, healthy=True, totals=lambda: Totals(7, len(live), 30, 40)
     )
     writer = SimpleNamespace(state=SimpleNamespace(waiting=1, spilled=2, lost=3, failing=False), take=lambda *_: None)
-    data_plane = SimpleNamespace(proxy=ProxySettings())
+    data_plane = SimpleNamespace(proxy=ProxySettings(), inbounds=lambda: ["main"], unserved={})
     settings = (MetricsSettings(history_interval=1), HealthSettings())
 
     async def ask():
         return None
 
-    scene = SimpleNamespace(live=live, status=status, writer=writer, noteworthy=[], directory=tmp_path)
+    scene = SimpleNamespace(
+        live=live, status=status, data_plane=data_plane, writer=writer, noteworthy=[], directory=tmp_path
+    )
+    scene.data_plane = data_plane
     scene.monitoring = Monitoring(tmp_path, live, status, data_plane, ask, settings)
     scene.feed = SessionFeed(live, writer)
     scene.monitoring.observe(scene.feed, writer, lambda put: scene.noteworthy.append(put) or scene.noteworthy.clear)
@@ -60,9 +64,15 @@ async def test_it_turns_tells_and_remembers(scene):
     assert told[-1] == {"topic": "telemetry", "message": "hm"}
 
 
+async def test_an_inbound_that_is_not_served_is_seen(scene):
+    scene.data_plane.unserved["side"] = "in use"
+    assert (await scene.monitoring.health.parts())["inbounds"] == Part("failed", "1 of 2 served")
+
+
 async def test_how_sessions_are_stored_is_a_part_of_its_own(scene):
     parts = await scene.monitoring.health.parts()
     assert (parts["sessions"].state, parts["sessions"].detail) == ("ok", "1 waiting, 2 on disk, 3 lost")
+    assert parts["inbounds"] == Part("ok", "1 of 1 served")
 
 
 async def test_what_cannot_be_told_for_once_is_no_end(scene, monkeypatch, capsys):

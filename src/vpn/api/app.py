@@ -20,6 +20,7 @@ from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
 from vpn.api.routes import events as event_routes
 from vpn.api.routes import groups as group_routes
+from vpn.api.routes import inbounds as inbound_routes
 from vpn.api.routes import links as link_routes
 from vpn.api.routes import live_sessions as live_session_routes
 from vpn.api.routes import logs as log_routes
@@ -115,6 +116,7 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
         reload_routes.router(services.data_plane),
         user_routes.router(services.users, services.groups, services.links_for),
         group_routes.router(services.groups),
+        inbound_routes.router(services.inbounds),
         roster_routes.router(services.roster),
         usage_routes.router(services.usage),
         live_session_routes.router(services.monitoring.sessions),

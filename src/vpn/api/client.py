@@ -256,6 +256,27 @@ class Client:
         """Remove a group; with `force`, also if users are in it."""
         self._request("DELETE", _group(name) + ("?force=true" if force else ""))
 
+    def inbounds(self) -> list[dict[str, Any]]:
+        """All inbounds: those of the settings, and then those that are managed."""
+        found: list[dict[str, Any]] = self._request("GET", "/api/inbounds")["data"]
+        return found
+
+    def inbound(self, name: str) -> dict[str, Any]:
+        """One inbound."""
+        return self._request("GET", _inbound(name))
+
+    def add_inbound(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Add an inbound; `fields` are those of the settings, and its key."""
+        return self._request("POST", "/api/inbounds", {"name": name} | fields)
+
+    def change_inbound(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change fields of an inbound; None: back to the default."""
+        return self._request("PATCH", _inbound(name), changes)
+
+    def remove_inbound(self, name: str) -> None:
+        """Remove an inbound."""
+        self._request("DELETE", _inbound(name))
+
     def import_users(self, rows: list[dict[str, Any]], on_conflict: str, *, dry_run: bool) -> dict[str, Any]:
         """Add the users of all rows, or of none. Takes long where many passwords are to be hashed."""
         return self._request("POST", "/api/roster", {"rows": rows, "on_conflict": on_conflict, "dry_run": dry_run})
@@ -370,3 +391,7 @@ def _group(name: str) -> str:
 
 def _user(name: str) -> str:
     return f"/api/users/{quote(name, safe='')}"
+
+
+def _inbound(name: str) -> str:
+    return f"/api/inbounds/{quote(name, safe='')}"

@@ -108,6 +108,14 @@ def _service() -> list[Alert]:
             "Renew it in its place: it is taken up within seconds, and no connection is lost.",
         ),
         Alert(
+            "VpnInboundDown",
+            f"{select(p.INBOUND_UP)} == 0",
+            "1m",
+            "critical",
+            "Inbound {{ $labels.inbound }} is not served",
+            "vpn inbounds list says why: most likely another program listens there.",
+        ),
+        Alert(
             "VpnUpstreamDown",
             f"{select(p.UPSTREAM_UP)} == 0",
             "2m",

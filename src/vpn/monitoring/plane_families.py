@@ -66,6 +66,12 @@ UPSTREAM_EVICTED = Family(
 )
 UPSTREAM_IDLE = Family("vpn_upstream_pool_idle_connections", "gauge", "Connections that are ready now.", ("upstream",))
 
+INBOUND_UP = Family(
+    "vpn_inbound_up",
+    "gauge",
+    "Whether an inbound is served (1), or its address is taken (0).",
+    ("inbound",),
+)
 INBOUND_CONNECTIONS = Family(
     "vpn_inbound_connections", "gauge", "Clients connected, whether or not they have a session.", ("inbound",)
 )
@@ -132,6 +138,7 @@ PLANE_FAMILIES = (
     UPSTREAM_FAILURES,
     UPSTREAM_EVICTED,
     UPSTREAM_IDLE,
+    INBOUND_UP,
     INBOUND_CONNECTIONS,
     INBOUND_CONNECTIONS_MAX,
     CONNECTIONS_MAX,

@@ -7,7 +7,7 @@ changed in them, and nothing else: sessions on inbounds that stay are not touche
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -22,10 +22,10 @@ from vpn.services.inbound_register import InboundRegister, Managed
 from vpn.services.policy import PolicyService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
-from vpn.services.sockets import Plan, amended, close_new, open_sockets
+from vpn.services.sockets import OpenedSockets, amended, close_new, open_sockets
 from vpn.settings.bans import ban_rules_of
 from vpn.settings.model import Settings
-from vpn.settings.plane import egress_of, inbounds_of, with_managed
+from vpn.settings.plane import egress_of, inbounds_of
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.server import ServerSettings
 
@@ -43,6 +43,7 @@ _FIXED_SECTIONS = (
     "otel",
 )
 _FIXED_FIELDS = ("workers",)
+RETRY = 2.0  # seconds until an inbound that could not be opened is tried again
 
 
 class Reloaded(msgspec.Struct, frozen=True):
@@ -96,7 +97,7 @@ class DataPlane:
         self._supervisor: Supervisor | None = None
         self._wanted: list[Inbound] = []
         self.unserved: dict[str, str] = {}
-        """Why managed inbounds are not served, by their names."""
+        """Why managed inbounds are not served that are to be, by their names."""
         self._order = asyncio.Lock()
         self._observers: list[Callable[[Settings], None]] = []
         self.reloads = Reloads()
@@ -112,8 +113,13 @@ class DataPlane:
 
     def complete(self, bound: list[Bound]) -> list[Bound]:
         """The inbounds of the settings, which are open already, and the managed ones; one that cannot be opened
-        waits for the next change or reload."""
-        return amended(self._open(bound, self._wanted))
+        is tried again (`keep_trying`).
+
+        Raises:
+            Invalid: a managed one has the name of one of the settings.
+        """
+        self._check_names(self._settings.proxy)
+        return self._take(open_sockets(bound, self._wanted, self._settings.proxy.workers))
 
     def run(self, supervisor: Supervisor) -> None:
         """This serves, from now on."""
@@ -128,6 +134,13 @@ class DataPlane:
         if self._supervisor is None:
             return self._wanted
         return [bound.inbound for bound in self._supervisor.bound]
+
+    def connections(self) -> dict[str, int]:
+        """Clients of each inbound that is served, by its name."""
+        supervisor = self._supervisor
+        return (
+            {} if supervisor is None else {each.wanted.name: supervisor.connections(each) for each in supervisor.bound}
+        )
 
     @property
     def wanted(self) -> Sequence[Inbound]:
@@ -151,36 +164,66 @@ class DataPlane:
             Unavailable: its port cannot be had, or the store cannot be written; nothing has changed.
         """
         async with self._order:
-            check_files(self._settings.proxy, managed)
             wanted = await self._register.wanted(self._settings.proxy, managed)
+            check_certificates(inbound for inbound in wanted if inbound.name == changed)
             if self._supervisor is None:
                 await store()
                 self._wanted = wanted
                 return
             served = self._supervisor.bound
-            plan = self._open(served, wanted, required=changed)
+            opened = await self._open(served, wanted, required=changed)
             try:
                 await store()
             except BaseException:
-                close_new(plan, served)
+                close_new(opened.plan, served)
                 raise
-            await self._serve(self._supervisor, wanted, plan)
-            await self._snapshots.publish()
+            await self._serve(self._supervisor, wanted, opened)
 
-    def _open(self, served: Sequence[Bound], wanted: Sequence[Inbound], required: str | None = None) -> Plan:
-        plan, self.unserved = open_sockets(served, wanted, self._settings.proxy.workers, required)
-        for name, problem in self.unserved.items():
-            structlog.get_logger("daemon").error("an inbound is not served", inbound=name, reason=problem)
-        return plan
+    async def keep_trying(self) -> None:
+        """Open the inbounds that could not be, as soon as they can; goes on until cancelled."""
+        while True:
+            await asyncio.sleep(RETRY)
+            supervisor = self._supervisor
+            if supervisor is None or not self.unserved:
+                continue
+            async with self._order:
+                opened = await self._open(supervisor.bound, self._wanted)
+                if len(opened.plan) > len(supervisor.bound):
+                    await self._serve(supervisor, self._wanted, opened)
+                else:
+                    self._note(opened.problems)
 
-    async def _serve(self, supervisor: Supervisor, wanted: list[Inbound], plan: Plan) -> None:
+    async def _open(
+        self, served: Sequence[Bound], wanted: Sequence[Inbound], required: str | None = None
+    ) -> OpenedSockets:
+        """In a thread: where an inbound listens may be a name, which is looked up."""
+        return await asyncio.to_thread(open_sockets, served, wanted, self._settings.proxy.workers, required)
+
+    def _take(self, opened: OpenedSockets) -> list[Bound]:
+        """These are open from now on."""
+        bound = amended(opened.plan)
+        for each in bound:
+            if each.wanted.name in self.unserved:
+                listen = str(each.inbound.listen)
+                structlog.get_logger("daemon").info("an inbound is served now", inbound=each.wanted.name, listen=listen)
+        self._note(opened.problems)
+        return bound
+
+    def _note(self, problems: dict[str, str]) -> None:
+        """Say what is new about those that cannot be opened."""
+        for name, problem in problems.items():
+            if self.unserved.get(name) != problem:
+                structlog.get_logger("daemon").error("an inbound is not served", inbound=name, reason=problem)
+        self.unserved = problems
+
+    async def _serve(self, supervisor: Supervisor, wanted: list[Inbound], opened: OpenedSockets) -> None:
         """Serve what is wanted."""
-        keys_are_news = not self.speaks_shadowsocks
+        keys_are_known = self.speaks_shadowsocks
         self._wanted = wanted
-        if keys_are_news and self.speaks_shadowsocks:
+        if self.speaks_shadowsocks != keys_are_known:
             await self._snapshots.publish()  # before the first client comes
         proxy = self._settings.proxy
-        await supervisor.listen(amended(plan), max_connections=proxy.max_connections, drain=proxy.drain_timeout)
+        await supervisor.listen(self._take(opened), max_connections=proxy.max_connections, drain=proxy.drain_timeout)
 
     @property
     def server(self) -> ServerSettings:
@@ -232,12 +275,12 @@ class DataPlane:
             settings = await asyncio.to_thread(self._reread)
             proxy = settings.proxy
             self._check_names(proxy)
-            check_files(proxy, self._register.managed)
+            check_files(proxy)
             policy = await self._policy.prepare(settings.policy)
             before = {bound.wanted.name: bound.wanted for bound in supervisor.bound}
             wanted = await self._register.wanted(proxy)
-            after = {inbound.name: inbound for inbound in wanted}
-            plan = self._open(supervisor.bound, wanted)
+            opened = await self._open(supervisor.bound, wanted)
+            after = {inbound.name: inbound for _, inbound in opened.plan}
             waiting = _restart_needed(self._settings, settings)
             workers = self._settings.proxy.workers
             self._settings = self._settings.model_copy(
@@ -250,7 +293,7 @@ class DataPlane:
                     "log": settings.log,
                 }
             )
-            await self._serve(supervisor, wanted, plan)
+            await self._serve(supervisor, wanted, opened)
             await self._policy.adopt(policy)
             await self._bans.configure(ban_rules_of(settings.bans))
             self._shaping.limit(settings.shaping.down, settings.shaping.up)
@@ -268,18 +311,30 @@ class DataPlane:
             return done
 
 
-def check_files(proxy: ProxySettings, managed: Managed | None = None) -> None:
-    """See whether the certificates can be used that workers will read.
+def check_files(proxy: ProxySettings) -> None:
+    """See whether the certificates of the settings can be used that workers will read.
+
+    Those of managed inbounds were looked at when they were added: what has become of one since is no reason not to
+    serve the others.
 
     Raises:
         Invalid: one cannot.
     """
-    for inbound in with_managed(proxy, managed or {}):
-        if inbound.tls is not None:
-            server_context(inbound.tls)
+    check_certificates(inbounds_of(proxy))
     for upstream in egress_of(proxy).upstreams:
         if upstream.protocol == "https":
             client_context(upstream)
+
+
+def check_certificates(inbounds: Iterable[Inbound]) -> None:
+    """See whether the certificates of these inbounds can be used.
+
+    Raises:
+        Invalid: one cannot.
+    """
+    for inbound in inbounds:
+        if inbound.tls is not None:
+            server_context(inbound.tls)
 
 
 def _restart_needed(old: Settings, new: Settings) -> list[str]:

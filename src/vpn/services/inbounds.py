@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from vpn.domain.errors import Conflict, Invalid, NotFound
 from vpn.domain.inbound import Inbound
 from vpn.domain.shadowsocks import DEFAULT_METHOD, check_key, method_of
+from vpn.services.access import Reach, reach
 from vpn.services.data_plane import DataPlane
 from vpn.services.inbound_register import InboundRegister
-from vpn.settings.proxy import InboundSettings
+from vpn.settings.problems import problems_of
+from vpn.settings.proxy import MOST_INBOUNDS, InboundSettings
 from vpn.settings.values import check_name
 
 
@@ -25,8 +27,14 @@ class InboundState(msgspec.Struct, frozen=True):
 
     inbound: Inbound
     """As it is served, if it is; its port is the real one then."""
+    reach: Reach
+    """Where clients reach it."""
+    settings: Mapping[str, Any]
+    """What was said of it, by the settings or by commands; the rest is as it is by default."""
     problem: str = ""
     """Why it is not served; empty: it is, or nothing is."""
+    connections: int = 0
+    """Clients that are connected now, whether or not they have a session."""
 
 
 class InboundService:
@@ -40,13 +48,25 @@ class InboundService:
         self._data_plane = data_plane
         self._order = asyncio.Lock()
 
+    @property
+    def in_order(self) -> bool:
+        """Whether all are served that are to be."""
+        return not self._data_plane.unserved
+
     def all(self) -> list[InboundState]:
-        """Every inbound."""
-        served = {inbound.name: inbound for inbound in self._data_plane.inbounds()}
-        problems = self._data_plane.unserved
+        """Every inbound: those of the settings, and then those that are managed."""
+        plane = self._data_plane
+        served = {inbound.name: inbound for inbound in plane.inbounds()}
+        connections = plane.connections()
         return [
-            InboundState(served.get(inbound.name, inbound), problems.get(inbound.name, ""))
-            for inbound in self._data_plane.wanted
+            InboundState(
+                inbound=served.get(wanted.name, wanted),
+                reach=reach(served.get(wanted.name, wanted), plane.server),
+                settings=self._said(wanted),
+                problem=plane.unserved.get(wanted.name, ""),
+                connections=connections.get(wanted.name, 0),
+            )
+            for wanted in plane.wanted
         ]
 
     def get(self, name: str) -> InboundState:
@@ -68,26 +88,29 @@ class InboundService:
             key: of Shadowsocks, where inbounds have one; None: one is made.
 
         Raises:
-            Invalid: a value is not allowed, or a certificate cannot be used.
-            Conflict: the name is taken.
+            Invalid: a value is not allowed, or a certificate cannot be used; the message names the field.
+            Conflict: the name, the address or the key is taken.
             Unavailable: its address cannot be listened on.
         """
         check_name(name)
         async with self._order:
-            if any(state.inbound.name == name for state in self.all()):
+            if any(inbound.name == name for inbound in self._data_plane.wanted):
                 raise Conflict("inbound_exists", f"there is an inbound {name} already", "choose another name")
+            if len(self._register.managed) >= MOST_INBOUNDS:
+                raise Conflict(
+                    "too_many_inbounds", f"there are {MOST_INBOUNDS} managed inbounds already", "remove one of them"
+                )
             return await self._put(name, _settings(fields), key)
 
     async def edit(self, name: str, changes: Mapping[str, Any], key: str | None = None) -> InboundState:
-        """Change what is named; None: as if it had never been said.
+        """Change what is named; None: as if it had never been said. Of what has parts (``tls``), those that are named.
 
         Raises:
             As `add`, and NotFound.
         """
         async with self._order:
-            fields = self._managed(name).model_dump(mode="json", exclude_unset=True) | dict(changes)
-            settings = _settings({field: value for field, value in fields.items() if value is not None})
-            return await self._put(name, settings, key)
+            before = self._managed(name).model_dump(mode="json", exclude_unset=True)
+            return await self._put(name, _settings(_merged(before, changes)), key)
 
     async def remove(self, name: str) -> None:
         """Remove an inbound. Its clients have the drain timeout to end.
@@ -102,6 +125,7 @@ class InboundService:
             await self._data_plane.manage(rest, partial(self._register.remove, name), name)
 
     async def _put(self, name: str, settings: InboundSettings, key: str | None) -> InboundState:
+        self._check_address(name, settings)
         managed = {**self._register.managed, name: settings}
         async with self._key_put(name, settings, key) if key is not None else contextlib.nullcontext():
             await self._data_plane.manage(managed, partial(self._register.put, name, settings), name)
@@ -121,24 +145,47 @@ class InboundService:
             await self._register.put_key(name, method, before)
             raise
 
+    def _check_address(self, name: str, settings: InboundSettings) -> None:
+        """Also without a daemon, when nothing is opened."""
+        for other in self._data_plane.wanted:
+            if other.name != name and other.listen == settings.listen and other.listen.port:
+                problem = f"listen cannot be {other.listen}: the inbound {other.name} listens there"
+                raise Conflict("address_taken", problem, "choose another port")
+
+    def _said(self, inbound: Inbound) -> Mapping[str, Any]:
+        inbounds = self._register.managed if inbound.managed else self._data_plane.proxy.inbounds
+        settings = inbounds.get(inbound.name)
+        return {} if settings is None else settings.model_dump(mode="json", exclude_unset=True)
+
     def _managed(self, name: str) -> InboundSettings:
         """The settings of a managed inbound."""
-        self.get(name)
         settings = self._register.managed.get(name)
         if settings is None:
+            self.get(name)
             problem = f"the inbound {name} comes from the settings"
             raise Conflict("inbound_not_managed", problem, "change the settings, and then: vpn reload")
         return settings
+
+
+def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON merge patch has it (RFC 7396)."""
+    merged = dict(before)
+    for field, value in changes.items():
+        if value is None:
+            merged.pop(field, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(field, {}), Mapping):
+            merged[field] = _merged(merged.get(field, {}), value)
+        else:
+            merged[field] = value
+    return merged
 
 
 def _settings(fields: Mapping[str, Any]) -> InboundSettings:
     try:
         settings = InboundSettings.model_validate(dict(fields))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")
-        raise Invalid("bad_inbound", f"{where}: {said}" if where else f"an inbound needs {said}", "see docs") from None
+        _, message, hint = problems_of(error, InboundSettings)[0]
+        raise Invalid("bad_inbound", message, hint) from None
     if settings.listen is None:
-        raise Invalid("bad_inbound", "nothing says where it is to listen", "give listen, e.g. 0.0.0.0:8388")
+        raise Invalid("bad_inbound", "listen is needed: nothing says where it is to listen", "e.g. 0.0.0.0:8388")
     return settings

@@ -62,6 +62,7 @@ class Monitoring:
         self.pool = PoolService(status.upstreams, live, lambda: data_plane.proxy)
         self.diagnostics = Diagnostics(lambda: data_plane.proxy)
         self.health = Health(ask_database, directory, health.min_free_space, time.monotonic)
+        self.health.look_after("inbounds", partial(_serving, data_plane))
 
     def observe(self, feed: SessionFeed, writer: SessionWriter, telemetry: Callable[[Put], Callable[[], None]]) -> None:
         """Hear of sessions, look after who stores them, and pass on what is noteworthy."""
@@ -107,6 +108,11 @@ class Monitoring:
             memory=use.memory,
             cpu=use.process_cpu_percent,
         )
+
+
+async def _serving(data_plane: DataPlane) -> Part:
+    served, missing = len(data_plane.inbounds()), len(data_plane.unserved)
+    return Part("failed" if missing else "ok", f"{served} of {served + missing} served")
 
 
 async def _writing(writer: SessionWriter) -> Part:

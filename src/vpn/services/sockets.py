@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from vpn.domain.address import Endpoint
 from vpn.domain.errors import Unavailable
@@ -13,6 +14,14 @@ from vpn.settings.plane import setting_of
 
 Plan = list[tuple[Bound, Inbound]]
 """Sockets, and what they are to serve."""
+
+
+class OpenedSockets(NamedTuple):
+    """What could be opened, and what could not."""
+
+    plan: Plan
+    problems: dict[str, str]
+    """Why managed inbounds have no sockets, by their names."""
 
 
 def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
@@ -25,27 +34,27 @@ def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
     for inbound in inbounds:
         try:
             bound.append(bind(inbound, workers))
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             for each in bound:
                 each.close()
             raise _trouble(inbound, error) from None
     return bound
 
 
-def _trouble(inbound: Inbound, error: OSError | UnicodeError) -> Unavailable:
+def _trouble(inbound: Inbound, error: OSError | ValueError) -> Unavailable:
     if inbound.managed:
         hint = f"choose another address: vpn inbounds edit {inbound.name} --listen HOST:PORT"
         return _port_trouble(inbound.listen, error, hint)
     return port_trouble(inbound.listen, error, setting_of(inbound.name))
 
 
-def port_trouble(listen: Endpoint, error: OSError | UnicodeError, setting: str) -> Unavailable:
+def port_trouble(listen: Endpoint, error: OSError | ValueError, setting: str) -> Unavailable:
     """An address of the settings that cannot be listened on, in words."""
     variable = f"VPN_{setting.upper().replace('.', '__')}"
     return _port_trouble(listen, error, f"set {setting} (or {variable}) to another address")
 
 
-def _port_trouble(listen: Endpoint, error: OSError | UnicodeError, hint: str) -> Unavailable:
+def _port_trouble(listen: Endpoint, error: OSError | ValueError, hint: str) -> Unavailable:
     number = error.errno if isinstance(error, OSError) else None
     ways_out = {
         errno.EADDRINUSE: "stop what uses it, or ",
@@ -60,8 +69,8 @@ def _port_trouble(listen: Endpoint, error: OSError | UnicodeError, hint: str) ->
 
 def open_sockets(
     served: Sequence[Bound], wanted: Sequence[Inbound], workers: int, required: str | None = None
-) -> tuple[Plan, dict[str, str]]:
-    """Sockets for what is wanted, and why managed inbounds have none, by their names.
+) -> OpenedSockets:
+    """Sockets for what is wanted.
 
     Args:
         served: what is open.
@@ -70,12 +79,7 @@ def open_sockets(
     Raises:
         Unavailable: one that must cannot be opened; nothing new is open then.
     """
-    kept: dict[str, Bound] = {}
-    for inbound in wanted:
-        for bound in served:
-            same_place = bound.wanted.listen == inbound.listen
-            if same_place and (inbound.listen.port or bound.wanted.name == inbound.name):
-                kept[inbound.name] = bound
+    kept = _kept(served, wanted)
     fresh: dict[str, Bound] = {}
     problems: dict[str, str] = {}
     for inbound in wanted:
@@ -94,7 +98,19 @@ def open_sockets(
             kept.pop(inbound.name, None)
             problems[inbound.name] = error.message
     opened = kept | fresh
-    return [(opened[inbound.name], inbound) for inbound in wanted if inbound.name in opened], problems
+    return OpenedSockets([(opened[inbound.name], inbound) for inbound in wanted if inbound.name in opened], problems)
+
+
+def _kept(served: Sequence[Bound], wanted: Sequence[Inbound]) -> dict[str, Bound]:
+    """What is open already for what is wanted, by name. A socket is for one inbound: best for that of its name."""
+    kept: dict[str, Bound] = {}
+    for same_name in (True, False):
+        for inbound in wanted:
+            for bound in served:
+                is_it = bound.wanted.name == inbound.name if same_name else inbound.listen.port != 0
+                if is_it and bound.wanted.listen == inbound.listen and bound not in kept.values():
+                    kept.setdefault(inbound.name, bound)
+    return kept
 
 
 def _prepare(bound: Bound, inbound: Inbound) -> None:

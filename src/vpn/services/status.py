@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 
 import msgspec
 
 from vpn import __version__
-from vpn.domain.inbound import Inbound
 from vpn.proxy.control import UpstreamReport
 from vpn.proxy.supervisor import Supervisor, Totals
 from vpn.proxy.surroundings import WorkerStatus
+from vpn.services.inbounds import InboundService, InboundState
 from vpn.store.users import UserStore
 
 _NO_TRAFFIC = Totals(0, 0, 0, 0)
@@ -23,9 +22,9 @@ class Status(msgspec.Struct, frozen=True):
     version: str
     uptime_seconds: float
     healthy: bool
-    """Whether every worker serves."""
+    """Whether every worker serves, and every inbound is served."""
     users: int
-    inbounds: list[Inbound]
+    inbounds: list[InboundState]
     workers: list[WorkerStatus]
     totals: Totals
     upstreams: list[UpstreamReport]
@@ -34,7 +33,7 @@ class Status(msgspec.Struct, frozen=True):
 class StatusService:
     """Knows how things are; without a data plane, that nothing is served."""
 
-    def __init__(self, users: UserStore, inbounds: Callable[[], Sequence[Inbound]]) -> None:
+    def __init__(self, users: UserStore, inbounds: InboundService) -> None:
         self._users = users
         self._inbounds = inbounds
         self._supervisor: Supervisor | None = None
@@ -46,8 +45,10 @@ class StatusService:
 
     @property
     def healthy(self) -> bool:
-        """Whether every worker serves."""
-        return self._supervisor is not None and all(worker.ready for worker in self._supervisor.status())
+        """Whether every worker serves, and every inbound is served."""
+        if self._supervisor is None or not self._inbounds.in_order:
+            return False
+        return all(worker.ready for worker in self._supervisor.status())
 
     @property
     def uptime(self) -> float:
@@ -74,7 +75,7 @@ class StatusService:
             uptime_seconds=round(self.uptime, 3),
             healthy=self.healthy,
             users=users,
-            inbounds=list(self._inbounds()),
+            inbounds=self._inbounds.all(),
             workers=self.workers(),
             totals=self.totals(),
             upstreams=self.upstreams(),

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from vpn.monitoring import plane_families as table
@@ -80,9 +81,11 @@ def test_upstreams_count_on_when_a_worker_begins_anew(upstream):
 
 
 def test_inbounds_and_their_limits(sheet, inbound):
-    put_inbounds(sheet, {"main": 4}, [inbound], 100)
-    assert values(sheet, table.INBOUND_CONNECTIONS) == {("main",): 4}
-    assert values(sheet, table.INBOUND_CONNECTIONS_MAX) == {("main",): 9}
+    away = msgspec.structs.replace(inbound, name="away")
+    put_inbounds(sheet, {"main": 4}, [inbound, away], {"away": "in use"}, 100)
+    assert values(sheet, table.INBOUND_UP) == {("main",): 1, ("away",): 0}
+    assert values(sheet, table.INBOUND_CONNECTIONS) == {("main",): 4, ("away",): 0}
+    assert values(sheet, table.INBOUND_CONNECTIONS_MAX) == {("main",): 9, ("away",): 9}
     assert values(sheet, table.CONNECTIONS_MAX) == {(): 100}
 
 

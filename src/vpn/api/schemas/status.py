@@ -8,6 +8,7 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from vpn.api.schemas.health import PartView
+from vpn.api.schemas.inbounds import InboundView
 from vpn.services.status import Status
 
 
@@ -23,16 +24,6 @@ class Health(Alive):
     """The same, part by part."""
 
     parts: dict[str, PartView]
-
-
-class InboundView(BaseModel):
-    """A listening endpoint."""
-
-    name: str = Field(examples=["main"])
-    protocol: str = Field(examples=["mixed"])
-    listen: str = Field(examples=["127.0.0.1:1080"])
-    engine: str = Field(examples=["embedded"])
-    tls: bool
 
 
 class WorkerView(BaseModel):
@@ -81,16 +72,7 @@ class StatusView(Alive):
             active_sessions=status.totals.active,
             bytes_sent=status.totals.bytes_sent,
             bytes_received=status.totals.bytes_received,
-            inbounds=[
-                InboundView(
-                    name=each.name,
-                    protocol=each.protocol,
-                    listen=str(each.listen),
-                    engine=each.engine,
-                    tls=each.tls is not None,
-                )
-                for each in status.inbounds
-            ],
+            inbounds=[InboundView.of(each) for each in status.inbounds],
             workers=[
                 WorkerView(
                     number=each.number,

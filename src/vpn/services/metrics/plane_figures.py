@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from vpn.domain.inbound import Inbound
 from vpn.monitoring import plane_families as table
@@ -73,11 +73,16 @@ def put_upstreams(sheet: Sheet, upstreams: Sequence[UpstreamReport], steady: Ste
 
 
 def put_inbounds(
-    sheet: Sheet, connections: Mapping[str, int], inbounds: Sequence[Inbound], max_connections: int
+    sheet: Sheet,
+    connections: Mapping[str, int],
+    inbounds: Sequence[Inbound],
+    unserved: Container[str],
+    max_connections: int,
 ) -> None:
-    """Who is connected, by inbound."""
+    """The inbounds that there are to be, and who is connected."""
     sheet.put(table.CONNECTIONS_MAX, max_connections)
     for inbound in inbounds:
+        sheet.put(table.INBOUND_UP, float(inbound.name not in unserved), inbound.name)
         sheet.put(table.INBOUND_CONNECTIONS, connections.get(inbound.name, 0), inbound.name)
         sheet.put(table.INBOUND_CONNECTIONS_MAX, inbound.max_connections, inbound.name)
 

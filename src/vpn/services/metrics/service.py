@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from prometheus_client.exposition import choose_encoder
 
-from vpn.domain.inbound import Inbound
 from vpn.monitoring.daemon_families import SCRAPE_TIME, SCRAPES
 from vpn.proxy.supervisor import Supervisor
 from vpn.services.bans import BanService
@@ -94,16 +92,14 @@ class MetricsService:
     def sheet(self, facts: Facts) -> Sheet:
         """All figures as they are now; nothing happens in between."""
         sources, supervisor, sheet = self._sources, self._supervisor, Sheet()
+        plane = sources.data_plane
         started = 0
-        connections: dict[str, int] = {}
-        inbounds: Sequence[Inbound] = sources.data_plane.inbounds()
         if supervisor is not None:
             started = supervisor.totals().opened
-            connections = {bound.inbound.name: supervisor.connections(bound) for bound in supervisor.bound}
             plane_figures.put_counters(sheet, supervisor.counters())
             plane_figures.put_upstreams(sheet, supervisor.upstreams(), self._steady)
             plane_figures.put_workers(sheet, read_workers(supervisor), self._steady)
-        plane_figures.put_inbounds(sheet, connections, inbounds, sources.data_plane.max_connections)
+        plane_figures.put_inbounds(sheet, plane.connections(), plane.wanted, plane.unserved, plane.max_connections)
         put_sessions(sheet, sources.tally, list(sources.live), started)
         daemon_figures.put_process(sheet, self._started, sources.lag.histogram)
         daemon_figures.put_writer(sheet, sources.writer.state)
