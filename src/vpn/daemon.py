@@ -8,7 +8,7 @@ import gc
 import os
 import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +54,8 @@ class Announcement(NamedTuple):
     token_file: Path
     first_links: list[str]
     """The links of the first user; only at the first start."""
+    unserved: Mapping[str, str] = {}
+    """Why managed inbounds are not served, by their names."""
 
 
 class _Opened(NamedTuple):
@@ -241,6 +243,7 @@ def _announcement(
         data_directory=directory.path,
         token_file=directory.token,
         first_links=links_for(inbounds, first.user.name, first.password) if first is not None else [],
+        unserved=house.data_plane.unserved,
     )
 
 

@@ -33,6 +33,18 @@ def test_later_starts_do_not(capsys):
     assert "curl" not in capsys.readouterr().out
 
 
+def test_what_is_not_served_is_said(capsys):
+    announce(announcement([])._replace(unserved={"phones": "cannot listen on 0.0.0.0:8388: Address already in use"}))
+    said = capsys.readouterr().out
+    assert "phones is not served   cannot listen on 0.0.0.0:8388: Address already in use; it is tried again" in said
+
+
+def test_shadowsocks_is_announced(capsys):
+    inbound = Inbound("phones", "shadowsocks", Endpoint("0.0.0.0", 8388))
+    announce(announcement([])._replace(inbounds=[inbound]))
+    assert "Shadowsocks server     0.0.0.0:8388" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

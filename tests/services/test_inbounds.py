@@ -37,7 +37,7 @@ async def test_inbounds_come_change_and_go_and_the_others_sessions_stay(house, i
     with tcp_server(echo) as port:
         stays = await house.tunnel("main", port)
         state = await service.add("side", {"protocol": "socks", "listen": "127.0.0.1:0"})
-        assert (state.inbound.managed, state.problem) == (True, "")
+        assert (state.inbound.managed, state.served, state.problem) == (True, True, "")
         tunnel = await house.tunnel("side", port)
         tunnel.close()
         before = house.ports()

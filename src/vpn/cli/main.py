@@ -18,7 +18,7 @@ from vpn.domain.errors import Invalid
 
 _COMMANDS = {"serve": "serve", "reload": "reload", "status": "status", "logs": "logs", "version": "status"}
 """Commands, and the modules that they are in."""
-_GROUPS = ("users", "groups", "policy", "bans", "links", "sessions", "stats", "monitor")
+_GROUPS = ("users", "groups", "inbounds", "policy", "bans", "links", "sessions", "stats", "monitor")
 _WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")
 _WITHOUT_VALUE = ("--verbose",)
 

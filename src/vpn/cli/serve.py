@@ -17,7 +17,12 @@ from vpn.cli.output import curl_line
 if TYPE_CHECKING:
     from vpn.daemon import Announcement
 
-_SPOKEN = {"mixed": "SOCKS and HTTP proxy", "socks": "SOCKS proxy", "http": "HTTP proxy"}
+_SPOKEN = {
+    "mixed": "SOCKS and HTTP proxy",
+    "socks": "SOCKS proxy",
+    "http": "HTTP proxy",
+    "shadowsocks": "Shadowsocks server",
+}
 
 
 def serve(
@@ -60,6 +65,8 @@ def announce(announcement: Announcement) -> None:
     print(f"\nvpn-manager {__version__} is serving\n")
     for inbound in announcement.inbounds:
         print(f"  {_SPOKEN[inbound.protocol]:22} {inbound.listen}{' (TLS)' if inbound.tls else ''}")
+    for name, problem in announcement.unserved.items():
+        print(f"  {name + ' is not served':22} {problem}; it is tried again")
     print(f"  {'API':22} {api}")
     print(f"  {'API docs':22} {api}/docs")
     print(f"  {'API token':22} {announcement.token_file}")

@@ -46,7 +46,8 @@ def version(ctx: typer.Context) -> None:
 
 
 def _inbound(inbound: dict[str, Any]) -> str:
-    return f"{inbound['protocol']}{' in TLS' if inbound['tls'] else ''} on {inbound['listen']}"
+    problem = f", not served: {inbound['problem']}" if inbound["problem"] else ""
+    return f"{inbound['protocol']}{' in TLS' if inbound['tls'] else ''} on {inbound['listen']}{problem}"
 
 
 def _upstream(upstream: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from vpn.domain.errors import Invalid
 # No character that is mistaken for another, or that a shell or a URL would want quoted.
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _SECRET = 22  # characters: 128 bits
+_NEAR = 0.5  # of 1: so alike are names that may have been mistaken for each other, as chacha20 is
 _PURPOSE = b"vpn-manager 2022"  # of the keys that are made of users' secrets
 
 
@@ -63,7 +64,7 @@ def method_of(name: str) -> Method:
     """
     method = METHODS.get(_ALIASES.get(name.lower(), name.lower()))
     if method is None:
-        near = difflib.get_close_matches(name.lower(), METHODS, n=1)
+        near = difflib.get_close_matches(name.lower(), METHODS, n=1, cutoff=_NEAR)
         hint = f"did you mean {near[0]}? " if near else ""
         raise Invalid("bad_method", f"{name[:64]!r} is no Shadowsocks method", f"{hint}there are: {', '.join(METHODS)}")
     return method

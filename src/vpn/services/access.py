@@ -12,7 +12,7 @@ from vpn.links import proxy
 from vpn.settings.server import ServerSettings
 
 # Which links lead to an inbound of which protocol.
-_SCHEMES = {"mixed": ("socks5h", "http"), "socks": ("socks5h",), "http": ("http",)}
+_SCHEMES = {"mixed": ("socks5h", "http"), "socks": ("socks5h",), "http": ("http",), "shadowsocks": ()}
 _SCHEMES_TLS = {"mixed": ("https",), "socks": (), "http": ("https",)}
 
 

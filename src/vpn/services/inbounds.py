@@ -31,6 +31,7 @@ class InboundState(msgspec.Struct, frozen=True):
     """Where clients reach it."""
     settings: Mapping[str, Any]
     """What was said of it, by the settings or by commands; the rest is as it is by default."""
+    served: bool = False
     problem: str = ""
     """Why it is not served; empty: it is, or nothing is."""
     connections: int = 0
@@ -63,6 +64,7 @@ class InboundService:
                 inbound=served.get(wanted.name, wanted),
                 reach=reach(served.get(wanted.name, wanted), plane.server),
                 settings=self._said(wanted),
+                served=wanted.name in connections,
                 problem=plane.unserved.get(wanted.name, ""),
                 connections=connections.get(wanted.name, 0),
             )

@@ -20,6 +20,7 @@ async def test_an_inbounds_life(call):
         "engine": "embedded",
         "tls": False,
         "managed": True,
+        "served": False,
         "problem": "",
         "connections": 0,
         "max_connections": 9,

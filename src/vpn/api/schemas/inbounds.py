@@ -41,7 +41,8 @@ class InboundView(BaseModel):
     engine: str = Field(examples=["embedded"])
     tls: bool
     managed: bool = Field(description="Whether it was added here, and not by the settings, which alone change theirs.")
-    problem: str = Field(description="Why it is not served; empty: it is. It is tried again every few seconds.")
+    served: bool = Field(description="Whether clients can connect; without a daemon, nothing is served.")
+    problem: str = Field(description="Why it cannot be served, which is tried again every few seconds; usually empty.")
     connections: int = Field(description="Clients connected now, whether or not they have a session.")
     max_connections: int = Field(description="Clients at once, over all workers; 0: no limit.")
     public: PublicAddress
@@ -62,6 +63,7 @@ class InboundView(BaseModel):
             engine=inbound.engine,
             tls=inbound.tls is not None,
             managed=inbound.managed,
+            served=state.served,
             problem=state.problem,
             connections=state.connections,
             max_connections=inbound.max_connections,
