@@ -32,7 +32,6 @@ from vpn.protocols.errors import ProtocolError
 from vpn.protocols.events import CHUNKED, Forward
 from vpn.protocols.http1_message import MessageError
 from vpn.protocols.reader import Reader
-from vpn.protocols.shadowsocks_keys import sealing
 
 
 class Target(NamedTuple):
@@ -113,7 +112,7 @@ def _passed(make: Callable[[Reader], Generator[bytes | None, None, object]], pie
 def _open(raw: bytes) -> None:
     """A stream that is sealed with the wrong key has no chunk; what is too short has none yet."""
     for method in METHODS.values():
-        opener = shadowsocks_chunks.Opener(method.edition, sealing(method, bytes(method.key_size)))
+        opener = shadowsocks_chunks.Opener(method, bytes(method.key_size))
         try:
             taken, put = opener.open_into(memoryview(raw), memoryview(bytearray(len(raw))))
         except ProtocolError:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.protocols.test_shadowsocks_header import NOW, keys
-from tests.support.shadowsocks_client import METHODS, NEW, OLD, ShadowsocksClient, cipher_of
+from tests.support.shadowsocks_client import METHODS, OLD, ShadowsocksClient
 from vpn.protocols.errors import ProtocolError
 from vpn.protocols.shadowsocks_chunks import MOST, TURN, Opener, Sealer
 from vpn.protocols.shadowsocks_header import begin, needed
@@ -91,7 +91,8 @@ def test_lengths_that_no_chunk_has(name, length):
 
 @given(st.binary(max_size=200), st.sampled_from(METHODS))
 def test_garbage_raises_only_the_protocols_error(garbage, name):
-    opener = Opener(2022 if name in NEW else 1, cipher_of(name, bytes(32), bytes(32)))
+    method = keys(name)[0]
+    opener = Opener(method, bytes(method.key_size))
     with contextlib.suppress(ProtocolError):
         assert opener.open_into(memoryview(garbage), memoryview(bytearray(500))) == (0, 0)
 

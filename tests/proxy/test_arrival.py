@@ -75,6 +75,14 @@ def test_a_load_balancer_says_for_whom_it_comes(balanced, echo_port, header, siz
     nothing_is_left(balanced)
 
 
+def test_all_that_comes_with_the_header_arrives(balanced, echo_port):
+    early = bytes(range(256)) * 100
+    with balanced.connect() as client:
+        client.sendall(V1 + connect(echo_port) + early)
+        assert read_head(client).startswith(b"HTTP/1.1 200 ")
+        assert read_exactly(client, len(early)) == early
+
+
 @pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", LOCAL])
 def test_a_load_balancer_that_comes_for_itself(balanced, echo_port, header):
     with balanced.connect() as client:

@@ -22,6 +22,9 @@ SERVER = b"\x01"
 """SIP022's type of a server's header."""
 TURN = 64
 """Chunks opened in one go: who makes tiny ones does not hold up the others."""
+BUSY = 32 * 1024
+"""Bytes: a stream that moves so many at a time keeps its cipher at hand; another one makes it anew when it is needed,
+which takes a microsecond, while an idle one would keep 2.5 KB."""
 _LENGTH = 2 + TAG
 _NONCE = 12
 
@@ -30,17 +33,20 @@ class Opener:
     """Opens the chunks of one stream, in their order.
 
     Args:
-        edition: 1 or 2022.
-        aead: the cipher of the stream.
+        method: the cipher.
+        key: of the stream.
+        aead: the two, as they were used already; None: they were not.
         length: of the first chunk's payload, which was told already; -1: it was not.
         count: how many times the cipher was used for this stream.
     """
 
-    __slots__ = ("_aead", "_count", "_most", "length")
+    __slots__ = ("_aead", "_count", "_key", "_method", "_most", "length")
 
-    def __init__(self, edition: int, aead: AEAD, length: int = -1, count: int = 0) -> None:
+    def __init__(self, method: Method, key: bytes, aead: AEAD | None = None, length: int = -1, count: int = 0) -> None:
+        self._method = method
+        self._key = key
         self._aead = aead
-        self._most = MOST[edition]
+        self._most = MOST[method.edition]
         self._count = count
         self.length = self._checked(length) if length >= 0 else -1
         """Of the payload of the chunk that comes next; -1: that is not known yet."""
@@ -54,9 +60,12 @@ class Opener:
         Raises:
             ProtocolError: a chunk was changed on its way, or is none.
         """
-        decrypt, decrypt_into, count = self._aead.decrypt, self._aead.decrypt_into, self._count
         taken = put = 0
         end, room, length = len(sealed), len(into), self.length
+        if not self.whole(end):
+            return 0, 0
+        aead = self._aead or sealing(self._method, self._key)
+        decrypt, decrypt_into, count = aead.decrypt, aead.decrypt_into, self._count
         try:
             for _ in range(TURN):
                 if length < 0:
@@ -78,6 +87,7 @@ class Opener:
             raise ProtocolError("broken_chunk") from None
         self._count = count
         self.length = length
+        self._aead = aead if put >= BUSY else None
         return taken, put
 
     def whole(self, sealed: int) -> bool:
@@ -100,12 +110,12 @@ class Sealer:
         request_salt: of the client's stream, which a server of SIP022 repeats; empty: there is no such header.
     """
 
-    __slots__ = ("_aead", "_count", "_head", "_key", "_method", "_most", "_request_salt")
+    __slots__ = ("_aead", "_count", "_key", "_method", "_most", "_request_salt", "_salt")
 
     def __init__(self, method: Method, key: bytes, salt: bytes, request_salt: bytes = b"") -> None:
         self._method = method
-        self._key = key
-        self._head = salt
+        self._key = key  # the user's, and then the stream's
+        self._salt = salt
         self._request_salt = request_salt if method.edition == 2022 else b""
         self._aead: AEAD | None = None
         self._count = 0
@@ -117,17 +127,19 @@ class Sealer:
         return head + size + (-(-size // self._most) or 1) * (_LENGTH + TAG)
 
     def seal_into(self, data: memoryview, into: memoryview, now: float) -> int:
-        """Seal, and return how many bytes that makes; before the first comes what the stream begins with.
+        """Seal some bytes, and return how many that makes; before the first comes what the stream begins with.
 
         Args:
             now: seconds since the epoch.
         """
         at = 0
         start, end = 0, len(data)
-        if self._aead is None:
-            at, start = self._begin(data, into, now)
-        aead = self._aead
-        assert aead is not None
+        if self._count:
+            aead = self._aead or sealing(self._method, self._key)
+        else:
+            self._key = session_key(self._method, self._key, self._salt)
+            aead = sealing(self._method, self._key)
+            at, start = self._begin(aead, data, into, now)
         encrypt, encrypt_into, count = aead.encrypt, aead.encrypt_into, self._count
         chunks = -(-(end - start) // self._most)
         size = -(-(end - start) // chunks) if chunks else 0  # alike, rather than a last one of some bytes
@@ -141,12 +153,12 @@ class Sealer:
             count += 2
             start += length
         self._count = count
+        self._aead = aead if end >= BUSY else None
         return at
 
-    def _begin(self, data: memoryview, into: memoryview, now: float) -> tuple[int, int]:
+    def _begin(self, aead: AEAD, data: memoryview, into: memoryview, now: float) -> tuple[int, int]:
         """Write what the stream begins with: how long it is, and how much of the data is in it."""
-        method, salt = self._method, self._head
-        aead = self._aead = sealing(method, session_key(method, self._key, salt))
+        salt = self._salt
         at = len(salt)
         into[:at] = salt
         if not self._request_salt:

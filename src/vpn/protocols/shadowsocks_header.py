@@ -77,7 +77,8 @@ def begin(method: Method, key: bytes, sealed: bytes, now: float) -> Beginning | 
     """
     size = method.key_size
     salt = sealed[:size]
-    aead = sealing(method, session_key(method, key, salt))
+    subkey = session_key(method, key, salt)
+    aead = sealing(method, subkey)
     end = needed(method)
     header = sealed[end - (_LENGTH if method.edition == 1 else _HEADER) - TAG : end]
     try:
@@ -90,7 +91,7 @@ def begin(method: Method, key: bytes, sealed: bytes, now: float) -> Beginning | 
         offset = int.from_bytes(opened[1:9], "big") - int(now)
         if abs(offset) > TOLERANCE:
             raise ClockSkew(offset)
-    return Beginning(Opener(method.edition, aead, int.from_bytes(opened[-2:], "big"), 1), salt, end)
+    return Beginning(Opener(method, subkey, aead, int.from_bytes(opened[-2:], "big"), 1), salt, end)
 
 
 def without_padding(wanted: bytes) -> bytes:
