@@ -64,14 +64,17 @@ class Keyring:
         if users is self._seen:
             return
         self._seen = users
-        before, now = self._by_user, {}
+        before, now, others = self._by_user, {}, False
         for name, user in users.items():
             if not user.shadowsocks or user.blocked == DISABLED:
                 continue
             known = before.get(name)
             if known is None or known.secret != user.shadowsocks or known.user != user.name:
                 known = UserKey(self.method, user.name, user.shadowsocks)
+                others = True
             now[name] = known
+        if not others and len(now) == len(before):
+            return
         self._by_user = now
         self._all = list(now.values())
         if self.method.identified:
