@@ -15,8 +15,9 @@ from vpn.domain.egress import Resolving
 from vpn.domain.inbound import Timeouts
 from vpn.domain.policy import GroupRules, Policy, Rule
 from vpn.domain.shadowsocks import METHODS
-from vpn.proxy import control, packet_session, packet_sessions
+from vpn.proxy import control, packet_listener, packet_session, packet_sessions
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
+from vpn.proxy.recognition import Found
 
 OLD, IDENTIFIED, NONCED = "aes-128-gcm", "2022-blake3-aes-128-gcm", "2022-blake3-chacha20-poly1305"
 KINDS = (OLD, IDENTIFIED, NONCED)
@@ -402,6 +403,51 @@ def test_who_is_banned_hears_nothing(plane, method, what):
         plane.do(lambda: plane.core.bans.replace(control.Bans()) or True)
         client.say(port, b"x")
         assert client.hear()[2] == b"x"
+
+
+@pytest.mark.parametrize("method", [OLD, NONCED])
+def test_a_newcomer_is_found_among_many_and_while_nobody_waits_too_long(plane, method):
+    with udp_echo() as port, phone(plane, method) as client:
+        crowd = {f"user{number}": f"secret {number}" for number in range(300)}
+        plane.do(lambda: plane.core.apply(told(3, crowd | {"alice": SECRETS["alice"]})) or True)
+        with client_socket(client.listener, "127.0.0.2") as stranger:
+            for _ in range(10):
+                stranger.send(os.urandom(100))
+            client.say(port, b"x")
+            assert client.hear()[2] == b"x"
+        counted(plane, "datagrams_unknown", 10)
+        plane.until(lambda: client.listener._waiting == 0)
+
+
+@pytest.mark.parametrize("how", ["key", "method", "retired"])
+def test_what_changes_while_keys_are_tried(plane, how):
+    with udp_echo() as port, phone(plane, OLD) as client:
+        waiting = []
+        recognition = client.listener._recognition
+        recognition.wait = lambda source, attempt, keys, done: waiting.append((attempt, list(keys), done)) or True
+        client.say(port, b"x")
+        plane.until(lambda: bool(waiting))
+        ((attempt, keys, done),) = waiting
+        if how == "key":
+            plane.do(lambda: plane.core.apply(told(3, {"alice": "another"})) or True)
+        elif how == "method":
+            plane.do(lambda: client.listener.serve(entry_of(plane, 1, NONCED)) or True)
+        else:
+            plane.listeners.remove(client.listener)
+            plane.do(lambda: client.listener.retire(0) or True)
+        found = next(Found(key, held) for key in keys if (held := attempt(key)) is not None)
+        plane.do(lambda: done(found) or True)
+        assert live(plane) == []
+        assert client.listener._waiting == 0
+
+
+def test_so_many_bytes_may_wait(plane, monkeypatch):
+    monkeypatch.setattr(packet_listener, "_MOST_WAITING", 250)
+    with phone(plane, OLD) as client:
+        client.listener._recognition.wait = lambda *_: True
+        for _ in range(5):
+            client.sock.send(os.urandom(100))
+        counted(plane, "datagrams_dropped", 3)
 
 
 # --- what has come before

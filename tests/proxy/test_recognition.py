@@ -4,7 +4,7 @@ from vpn.domain.shadowsocks import METHODS
 from vpn.proxy import recognition
 from vpn.proxy.keyring import UserKey
 from vpn.proxy.poller import Poller
-from vpn.proxy.recognition import MOST_USERS, MOST_WAITING_THERE, SLICE, Found, Recognition
+from vpn.proxy.recognition import MOST_WAITING_THERE, SLICE, Found, Recognition
 
 KEYS = [UserKey(METHODS["aes-128-gcm"], f"user{number}", "") for number in range(SLICE * 3 + 1)]
 
@@ -71,20 +71,26 @@ def test_only_so_many_may_wait(poller, monkeypatch):
     assert not Client(recognised, 4).waits
 
 
-def test_who_came_last_is_tried_first(poller):
-    recognised = Recognition(poller)
-    assert recognised.recent(1) == ()
-    for user in ("a", "b", "c", "b", "d", "e"):
-        recognised.remember(1, user)
-    recognised.remember(2, "x")
-    assert recognised.recent(1) == ("e", "d", "b", "c")
-    assert len(recognised.recent(1)) == MOST_USERS
-    assert recognised.recent(2) == ("x",)
+def test_so_many_keys_are_tried_in_a_second(poller, monkeypatch):
+    monkeypatch.setattr(recognition, "BURST", 0.0)
+    recognised = Recognition(poller, 1 << 20)
+    recognised._rate = 0.001
+    client = Client(recognised, 1)
+    for _ in range(5):
+        poller.turn(0)
+    assert client.tried == 0
+    monkeypatch.setattr(recognition, "BURST", 1.0)
+    recognised._rate = 1 << 20
+    for _ in range(100):
+        poller.turn(0.1)
+        if client.said:
+            break
+    assert (client.tried, client.said) == (len(KEYS), [None])
 
 
-def test_addresses_that_are_not_seen_any_more_are_forgotten(poller, monkeypatch):
-    monkeypatch.setattr(recognition, "MOST_SOURCES", 2)
-    recognised = Recognition(poller)
-    for source in (1, 2, 1, 3):
-        recognised.remember(source, "a")
-    assert [recognised.recent(source) for source in (1, 2, 3)] == [("a",), (), ("a",)]
+def test_after_a_pause_there_are_tokens_for_more(poller, monkeypatch):
+    monkeypatch.setattr(recognition, "BURST", 2 * SLICE / 0.5)
+    client = Client(Recognition(poller, 0.5), 1)
+    for _ in range(10):
+        poller.turn(0)
+    assert client.tried == 2 * SLICE

@@ -12,6 +12,7 @@ import select
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 
 from vpn.domain.shadowsocks import METHODS, Method
@@ -28,10 +29,12 @@ from vpn.proxy.packet_memory import Recent
 from vpn.proxy.packet_session import Peer
 from vpn.proxy.packet_sessions import PacketSessions
 from vpn.proxy.packet_socket import Local, PacketSocket, Source
+from vpn.proxy.recognition import Found, Recognition
 from vpn.proxy.shadowsocks import shared
-from vpn.proxy.trials import Trials
 
 _LIKELY = 64  # users with sessions whose keys are tried before all others
+_RATE = 16_384  # keys tried in a second: a key takes some 8 µs, so an eighth of a core, whatever comes
+_MOST_WAITING = 1 << 20  # bytes of datagrams on which keys are to be tried
 
 
 class PacketListener:
@@ -41,13 +44,14 @@ class PacketListener:
     _method: Method
     _headings: packets.Headings | None
     _keyring: Keyring
-    _trials: Trials
 
     def __init__(self, core: Core, sock: socket.socket, entry: Entry) -> None:
         self._core = core
         self.sock = PacketSocket(sock)
         self._sessions = PacketSessions(core, self.sock)
         self._recent = Recent()
+        self._recognition = Recognition[bytes](core.poller, _RATE)
+        self._waiting = 0  # bytes of what waits there
         self._retired = self._closed = False
         self._open_entry(entry)
         core.on_users.append(self._see_users)
@@ -61,13 +65,11 @@ class PacketListener:
             self._sessions.serve(entry, self._method)
             return
         self._sessions.cut("inbound_removed")
-        self._trials.close()
         self._open_entry(entry)
 
     def retire(self, drain: float) -> None:
         """Let no session begin any more; those that live have so many seconds."""
         self._retired = True
-        self._trials.close()
         self._sessions.retire(self.close)
         self._core.poller.call_later(drain, lambda: self._sessions.cut("inbound_removed"))
 
@@ -75,7 +77,6 @@ class PacketListener:
         """Neither hear nor answer any more."""
         if not self._closed:
             self._closed = self._retired = True
-            self._trials.close()
             self._core.on_users.remove(self._see_users)
             self._core.poller.close(self.sock)
 
@@ -86,7 +87,6 @@ class PacketListener:
         self._sessions.serve(entry, method)
         self._headings = packets.Headings(master_key(method, inbound.key)) if method.identified else None
         self._keyring = shared(core).keyring(method)
-        self._trials = Trials(core.poller, self._likeliest, self._try_key, self._found)
 
     def _see_users(self) -> None:
         """There may be other users, or other keys."""
@@ -141,18 +141,26 @@ class PacketListener:
         session = self._sessions.find_at(source)
         likely = (session.key,) if session is not None else ()
         for key in likely or self._seen_at(source[0]):
-            held = self._try_key(key, packet)
+            held = _open_with(self._method, packet, key)
             if held is not None:
                 self._opened(key, held, packet, source)
                 return
-        if self._retired or self._core.bans.source_banned(source[0]):
-            return
-        if not self._trials.submit(bytes(packet), source, self._sessions.local):
+        if not self._retired and not self._core.bans.source_banned(source[0]):
+            self._recognise(bytes(packet), source)
+
+    def _recognise(self, packet: bytes, source: Source) -> None:
+        """Try all keys, by and by."""
+        attempt, host = partial(_open_with, self._method, packet), source[0]
+        done = partial(self._recognised, self._keyring, packet, source, self._sessions.local)
+        room = self._waiting + len(packet) <= _MOST_WAITING
+        if room and self._recognition.wait(source_key(host)[0], attempt, self._likeliest(host), done):
+            self._waiting += len(packet)
+        else:
             self._core.counters.datagrams_dropped += 1
 
     def _seen_at(self, host: str) -> Iterator[UserKey]:
         """The keys of those who came from an address lately, by datagrams or not."""
-        return self._known(shared(self._core).recognition.recent(source_key(host)[0]))
+        return self._known(shared(self._core).visitors.recent(source_key(host)[0]))
 
     def _known(self, users: Iterable[str]) -> Iterator[UserKey]:
         return (key for user in users if (key := self._keyring.of(user)) is not None)
@@ -161,18 +169,18 @@ class PacketListener:
         """All keys; first of those who came from there, then of those who are here from elsewhere."""
         return chain(self._seen_at(host), self._known(self._sessions.users(_LIKELY)), self._keyring.all())
 
-    def _try_key(self, key: UserKey, packet: bytes | memoryview) -> bytes | None:
-        method = self._method
-        if method.edition == 1:
-            return packets.open_salted(method, key.key, packet)
-        return packets.open_nonced(method, key.key, packet)
-
-    def _found(self, key: UserKey | None, held: bytes, packet: bytes, source: Source, local: Local) -> None:
-        if key is None:
+    def _recognised(
+        self, keyring: Keyring, packet: bytes, source: Source, local: Local, found: Found[bytes] | None
+    ) -> None:
+        """All keys were tried, or the right one was found."""
+        self._waiting -= len(packet)
+        if self._retired or keyring is not self._keyring:
+            return  # it came before the inbound had another method
+        if found is None or self._keyring.of(found.key.user) is not found.key:
             self._core.counters.datagrams_unknown += 1
-        else:
-            self._sessions.local = local
-            self._opened(key, held, packet, source)
+            return
+        self._sessions.local = local
+        self._opened(found.key, found.outcome, packet, source)
 
     # --- which session's, and whether it has come before
 
@@ -226,3 +234,10 @@ class PacketListener:
     def _note_skew(self, key: UserKey, ahead: float) -> None:
         inbound = self._entry.inbound.name
         self._core.log_rarely("a client's clock is wrong", user=key.user, offset=round(ahead), inbound=inbound)
+
+
+def _open_with(method: Method, packet: bytes | memoryview, key: UserKey) -> bytes | None:
+    """What a datagram holds, if this is its key."""
+    if method.edition == 1:
+        return packets.open_salted(method, key.key, packet)
+    return packets.open_nonced(method, key.key, packet)

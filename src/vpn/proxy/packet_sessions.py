@@ -152,7 +152,7 @@ class PacketSessions:
         self._sessions[peer.mark] = session
         self._by_source[source] = session
         self._enter(user, host)
-        shared(core).recognition.remember(source_key(host)[0], user)
+        shared(core).visitors.remember(source_key(host)[0], user)
         core.connections.add(session)
         return session
 

@@ -1,8 +1,8 @@
-"""Whose stream is it, where nothing says so: the users' keys are tried one after the other.
+"""Whose is it, where nothing says so: the users' keys are tried one after the other.
 
-First those of the users who came last from the same address, which is one of them nearly always. A newcomer waits in
-a queue, in which all addresses have their turns, and each turn is some keys: neither thousands of users nor a storm of
-garbage holds up what else the worker does.
+First those of the users who came last from the same address (vpn.proxy.visitors), which is one of them nearly always.
+A newcomer, a stream or a datagram, waits in a queue, in which all addresses have their turns, and each turn is some
+keys: neither thousands of users nor a storm of garbage holds up what else the worker does.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from vpn.protocols.errors import ProtocolError
-from vpn.protocols.shadowsocks_header import Beginning
 from vpn.proxy.keyring import UserKey
 from vpn.proxy.poller import Poller
 
@@ -21,52 +19,52 @@ SLICE = 32
 """Keys tried in one turn of the loop: about a third of a millisecond."""
 MOST_WAITING = 1024
 MOST_WAITING_THERE = 16  # of one address
-MOST_SOURCES = 8192  # addresses whose users are remembered
-MOST_USERS = 4  # of one address
+BURST = 4.0  # seconds for whose keys there may be tokens after a pause
+_PAUSE = 0.05  # seconds until there are some again
 
-Attempt = Callable[[UserKey], "Beginning | ProtocolError | None"]
-"""Tries a key: what it opens; that it is the right one, and something else is wrong; None: it is another one."""
+Outcome = TypeVar("Outcome")
 
 
-class Found(NamedTuple):
+class Found(NamedTuple, Generic[Outcome]):
     """A key that is the right one, and what it opens."""
 
     key: UserKey
-    outcome: Beginning | ProtocolError
+    outcome: Outcome
 
 
-class _Trial(NamedTuple):
-    attempt: Attempt
+class _Trial(NamedTuple, Generic[Outcome]):
+    attempt: Callable[[UserKey], Outcome | None]
     keys: Iterator[UserKey]
-    done: Callable[[Found | None], None]
+    done: Callable[[Found[Outcome] | None], None]
 
 
-class Recognition:
-    """Tries keys, those first that are likely."""
+class Recognition(Generic[Outcome]):
+    """Tries keys.
 
-    def __init__(self, poller: Poller) -> None:
+    Args:
+        rate: keys that may be tried in a second; 0: any number.
+    """
+
+    def __init__(self, poller: Poller, rate: int = 0) -> None:
         self._poller = poller
-        self._waiting: dict[int, deque[_Trial]] = {}
+        self._rate = rate
+        self._tokens = BURST * rate
+        self._filled = poller.now
+        self._waiting: dict[int, deque[_Trial[Outcome]]] = {}
         self._count = 0
-        self._seen: dict[int, tuple[str, ...]] = {}
-
-    def recent(self, source: int) -> tuple[str, ...]:
-        """Who came last from this address (vpn.proxy.accounts.source_key), the latest first."""
-        return self._seen.get(source, ())
-
-    def remember(self, source: int, user: str) -> None:
-        """This user came from there."""
-        seen = self._seen.pop(source, ())
-        if not seen or seen[0] != user:
-            seen = (user, *[each for each in seen if each != user])[:MOST_USERS]
-            if len(self._seen) >= MOST_SOURCES:
-                del self._seen[next(iter(self._seen))]
-        self._seen[source] = seen
 
     def wait(
-        self, source: int, attempt: Attempt, keys: Iterator[UserKey], done: Callable[[Found | None], None]
+        self,
+        source: int,
+        attempt: Callable[[UserKey], Outcome | None],
+        keys: Iterator[UserKey],
+        done: Callable[[Found[Outcome] | None], None],
     ) -> bool:
-        """Try all these keys by and by, and call `done` with the right one; False: too many are waiting already."""
+        """Try all these keys by and by, and call `done` with the right one; False: too many are waiting already.
+
+        Args:
+            attempt: tries a key; None: it is another one.
+        """
         if self._count >= MOST_WAITING:
             return False
         there = self._waiting.get(source)
@@ -82,6 +80,9 @@ class Recognition:
 
     def _turn(self) -> None:
         """Some keys of the first one of the address whose turn it is."""
+        if self._rate and not self._take_tokens():
+            self._poller.call_later(_PAUSE, self._turn)
+            return
         source = next(iter(self._waiting))
         there = self._waiting.pop(source)
         trial = there[0]
@@ -92,6 +93,7 @@ class Recognition:
             if outcome is not None:
                 found = Found(key, outcome)
                 break
+        self._tokens -= tried
         over = found is not None or tried < SLICE
         if over:
             there.popleft()
@@ -102,3 +104,10 @@ class Recognition:
             self._poller.soon(self._turn)
         if over:
             trial.done(found)
+
+    def _take_tokens(self) -> bool:
+        """Whether a slice may be tried now."""
+        now = self._poller.now
+        self._tokens = min(BURST * self._rate, self._tokens + (now - self._filled) * self._rate)
+        self._filled = now
+        return self._tokens >= SLICE

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from vpn.domain.shadowsocks import Method
+from vpn.protocols.errors import ProtocolError
+from vpn.protocols.shadowsocks_header import Beginning
 from vpn.proxy.core import BUFFER, Core
 from vpn.proxy.keyring import Keyring
 from vpn.proxy.recognition import Recognition
+from vpn.proxy.visitors import Visitors
 
 SCRATCH = BUFFER + 128 * 1024
 """Bytes: what a flow moves at a time, sealed, and a chunk that had come before in part."""
@@ -17,7 +20,8 @@ class Shadowsocks:
     def __init__(self, core: Core) -> None:
         self._credentials = core.credentials
         self._keyrings: dict[str, Keyring] = {}
-        self.recognition = Recognition(core.poller)
+        self.visitors = Visitors()
+        self.recognition = Recognition[Beginning | ProtocolError](core.poller)
         self.scratch = memoryview(bytearray(SCRATCH))
 
     def keyring(self, method: Method) -> Keyring:

@@ -173,12 +173,12 @@ class Unsealing(Phase):
             key = inbound.keyring.named(named(inbound.method, inbound.inbound_key, self._held))
             outcome = self._attempt(key) if key is not None else None
             return self._recognised(Found(key, outcome) if key is not None and outcome is not None else None)
-        recognition = inbound.shared.recognition
-        for user in recognition.recent(self._source):
+        for user in inbound.shared.visitors.recent(self._source):
             key = inbound.keyring.of(user)
             if key is not None and (outcome := self._attempt(key)) is not None:
                 return self._recognised(Found(key, outcome))
-        self._trying = recognition.wait(self._source, self._attempt, iter(inbound.keyring.all()), self._tried)
+        keys = iter(inbound.keyring.all())
+        self._trying = inbound.shared.recognition.wait(self._source, self._attempt, keys, self._tried)
         return False if self._trying else self._recognised(None)
 
     def _attempt(self, key: UserKey) -> Beginning | ProtocolError | None:
@@ -188,7 +188,7 @@ class Unsealing(Phase):
         except ProtocolError as error:
             return error
 
-    def _tried(self, found: Found | None) -> None:
+    def _tried(self, found: Found[Beginning | ProtocolError] | None) -> None:
         """All keys were tried, or the right one was found."""
         self._trying = False
         if self.session.ended:
@@ -198,7 +198,7 @@ class Unsealing(Phase):
         if self._recognised(found) and not self._drained:
             self._read(ENDING)
 
-    def _recognised(self, found: Found | None) -> bool:
+    def _recognised(self, found: Found[Beginning | ProtocolError] | None) -> bool:
         """The stream is this user's, or nobody's; whether more is wanted."""
         core = self._core
         if found is None:
@@ -220,7 +220,7 @@ class Unsealing(Phase):
         core.counters.accepted_remembered += 1
         core.bans.tried(key.user, source, True)
         if not self._inbound.method.identified:
-            self._inbound.shared.recognition.remember(self._source, key.user)
+            self._inbound.shared.visitors.remember(self._source, key.user)
         user = core.credentials.user(key.user)
         if user is not None and user.blocked:
             self._reject(user.blocked)
