@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Authority
 from tests.support.curl import curl
 from tests.support.daemon import running_daemon, vpn
 from tests.support.unprivileged import ACCOUNT, needs_root, open_directory, with_python_in_reach
@@ -93,6 +94,32 @@ def test_what_root_made_is_handed_over_and_stays_usable_for_root(data, reach, we
     assert {path.owner() for path in data.iterdir()} == {ACCOUNT}
     with running_daemon(data, through=reach, VPN_PROCESS__USER=ACCOUNT) as daemon:
         assert "bob" in daemon.vpn("users", "list").out
+
+
+def test_a_low_port_that_is_added_later(data, reach, web):
+    port = low_port()
+    link = f"socks5h://alice:s3cret@127.0.0.1:{port}"
+    for start in ("the first", "the second"):
+        with running_daemon(data, through=reach, VPN_PROCESS__USER=ACCOUNT) as daemon:
+            if start == "the first":
+                daemon.add_user("alice")
+                added = daemon.vpn("inbounds", "add", "socks", "--listen", f"127.0.0.1:{port}")
+                assert added.code == 0, added
+            check_process(daemon.process.pid, ONLY_LOW_PORTS)
+            assert curl("-x", link, f"http://127.0.0.1:{web}/").out == "hello /"
+
+
+def test_a_certificate_that_only_root_may_read_is_refused(data, reach):
+    files = Authority(data.parent).issue("localhost")
+    files.key.chmod(0o600)
+    with running_daemon(data, through=reach, VPN_PROCESS__USER=ACCOUNT) as daemon:
+        command = ("inbounds", "add", "http", "--listen", "127.0.0.1:0")
+        tls = ("--certificate", str(files.certificate), "--private-key", str(files.key))
+        refused = daemon.vpn(*command, *tls)
+        assert refused.code == 3, refused
+        assert str(files.key) in refused.err
+        os.chown(files.key, pwd.getpwnam(ACCOUNT).pw_uid, -1)
+        assert daemon.vpn(*command, *tls).code == 0
 
 
 @pytest.mark.parametrize(
