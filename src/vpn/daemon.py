@@ -29,7 +29,6 @@ from vpn.proxy import salts
 from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.surroundings import Daemon
-from vpn.services.access import links_for
 from vpn.services.authentication import Authentication
 from vpn.services.data_plane import check_files
 from vpn.services.sockets import bind_all, port_trouble
@@ -135,6 +134,7 @@ async def _serve(
                 salts=salts.open_file(directory.salts, settings.proxy.workers),
             )
             house.watch(supervisor)
+            house.subscriptions.listens(Endpoint(*api_socket.getsockname()[:2]))
             observation.watch(house.feed, house.data_plane, supervisor)
             unix_socket = directory.listen()
             servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
@@ -146,10 +146,11 @@ async def _serve(
                 tasks.append(asyncio.create_task(observation.run(house.metrics.figures)))
                 reload_on_hangup(house.data_plane, observation)
                 first = await _welcome(house)
+                links = (await house.access.links(first.user, password=first.password)).uris if first else []
                 for server in servers:
                     server.start()
                 log.log(standing.level, standing.event, **standing.fields)
-                if not await _announce(announce, _announcement(house, directory, api_socket, first), house):
+                if not await _announce(announce, _announcement(house, directory, api_socket, links), house):
                     tasks.append(asyncio.create_task(_note_welcome_later(house)))
                 listening = [str(each.listen) for each in house.data_plane.inbounds()]
                 gc.freeze()  # looking for garbage among all that stays would hold up the API for a tenth of a second
@@ -234,15 +235,14 @@ async def _note_welcome(house: House) -> None:
 
 
 def _announcement(
-    house: House, directory: DataDirectory, api_socket: socket.socket, first: Admission | None
+    house: House, directory: DataDirectory, api_socket: socket.socket, first_links: list[str]
 ) -> Announcement:
-    inbounds = list(house.data_plane.inbounds())
     return Announcement(
-        inbounds=inbounds,
+        inbounds=list(house.data_plane.inbounds()),
         api=Endpoint(*api_socket.getsockname()[:2]),
         data_directory=directory.path,
         token_file=directory.token,
-        first_links=links_for(inbounds, first.user.name, first.password) if first is not None else [],
+        first_links=first_links,
         unserved=house.data_plane.unserved,
     )
 

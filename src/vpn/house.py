@@ -19,7 +19,7 @@ from vpn.domain.rollups import Kind
 from vpn.monitoring.files import monitoring_files
 from vpn.observation import Observation
 from vpn.proxy.supervisor import Supervisor
-from vpn.services.access import links_for
+from vpn.services.access import AccessService
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.enforcement import Enforcement
@@ -35,6 +35,7 @@ from vpn.services.metrics.tally import Tally
 from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
+from vpn.services.renewal import Renewal
 from vpn.services.roster import RosterService
 from vpn.services.session_feed import SessionFeed
 from vpn.services.session_history import SessionHistory
@@ -46,6 +47,7 @@ from vpn.services.snapshots import Snapshots
 from vpn.services.spare_memory import keep_small
 from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
+from vpn.services.subscriptions import SubscriptionService
 from vpn.services.unstored import Unstored
 from vpn.services.usage import UsageService
 from vpn.services.user_secrets import UserSecrets
@@ -81,6 +83,8 @@ class House(NamedTuple):
     database: Database
     live: LiveSessions
     users: UserService
+    access: AccessService
+    subscriptions: SubscriptionService
     user_store: UserStore
     facts: FactStore
     snapshots: Snapshots
@@ -167,11 +171,11 @@ async def build(
         inbounds = InboundService(register, data_plane)
         status = StatusService(user_store, inbounds)
         streams = EventStreams()
-        ask = partial(facts.get, WELCOMED)
-        watched = (settings.metrics, settings.health)
         sessions = _sessions(settings, directory, database, observation)
         live, writer, feed = sessions.live, sessions.writer, sessions.feed
-        monitoring = Monitoring(directory.path, live, status, data_plane, ask, watched)
+        monitoring = Monitoring(
+            directory.path, live, status, data_plane, partial(facts.get, WELCOMED), (settings.metrics, settings.health)
+        )
         tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
         lag = LoopLag()
         if settings.metrics.enabled or (settings.otel.endpoint and settings.otel.metrics):
@@ -180,12 +184,17 @@ async def build(
         metrics = MetricsService(
             Sources(tally, live, writer, enforcement, bans, data_plane, finder, lag), public=settings.metrics.public
         )
+        used = UsageService(user_store, usage, enforcement, snapshots)
+        groups = GroupService(group_store, snapshots, clock)
+        access = AccessService(data_plane, user_secrets, groups)
         services = Services(
             users=users,
-            groups=GroupService(group_store, snapshots, clock),
+            groups=groups,
             roster=RosterService(user_store, group_store, snapshots, clock),
-            usage=UsageService(user_store, usage, enforcement, snapshots),
-            links_for=lambda user, password: links_for(data_plane.inbounds(), user, password),
+            usage=used,
+            access=access,
+            renewal=Renewal(user_secrets, snapshots, monitoring.sessions),
+            subscriptions=SubscriptionService(secrets, user_store, access, used, data_plane, settings.api.listen),
             status=status,
             data_plane=data_plane,
             inbounds=inbounds,
@@ -208,6 +217,8 @@ async def build(
                 database=database,
                 live=live,
                 users=users,
+                access=access,
+                subscriptions=services.subscriptions,
                 user_store=user_store,
                 facts=facts,
                 snapshots=snapshots,

@@ -32,10 +32,14 @@ from vpn.api.routes import roster as roster_routes
 from vpn.api.routes import sessions as session_routes
 from vpn.api.routes import statistics as statistics_routes
 from vpn.api.routes import status as status_routes
+from vpn.api.routes import subscriptions as subscription_routes
 from vpn.api.routes import system as system_routes
 from vpn.api.routes import usage as usage_routes
+from vpn.api.routes import user_links as user_link_routes
 from vpn.api.routes import users as user_routes
+from vpn.api.subscription_gate import SubscriptionGate
 from vpn.api.tracing import Traced
+from vpn.services.access import AccessService
 from vpn.services.bans import BanService
 from vpn.services.data_plane import DataPlane
 from vpn.services.groups import GroupService
@@ -45,10 +49,12 @@ from vpn.services.metrics.service import MetricsService
 from vpn.services.monitoring import Monitoring
 from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
+from vpn.services.renewal import Renewal
 from vpn.services.roster import RosterService
 from vpn.services.session_history import SessionHistory
 from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
+from vpn.services.subscriptions import SubscriptionService
 from vpn.services.telemetry import Telemetry
 from vpn.services.tracing import Tracer
 from vpn.services.usage import UsageService
@@ -73,7 +79,9 @@ class Services(NamedTuple):
     groups: GroupService
     roster: RosterService
     usage: UsageService
-    links_for: user_routes.LinksFor
+    access: AccessService
+    renewal: Renewal
+    subscriptions: SubscriptionService
     status: StatusService
     data_plane: DataPlane
     inbounds: InboundService
@@ -106,7 +114,8 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
         app.add_middleware(Traced, tracer=tracer)
     metrics = services.metrics
     also_open = frozenset({metrics_routes.PATH} if metrics is not None and metrics.public else ())
-    app.add_middleware(Guard, token=token, also_open=also_open)  # the one added last is asked first
+    app.add_middleware(Guard, token=token, also_open=also_open)
+    app.add_middleware(SubscriptionGate, subscriptions=services.subscriptions)  # the one added last is asked first
     guarded = [Depends(documented())]
     for path in ("/swagger-ui", "/swagger-ui/"):  # where the documentation was in the product before
         app.add_route(path, _show_docs, include_in_schema=False)
@@ -114,7 +123,9 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
     for router in (
         status_routes.router(services.status),
         reload_routes.router(services.data_plane),
-        user_routes.router(services.users, services.groups, services.links_for),
+        user_routes.router(services.users, services.groups, services.access),
+        user_link_routes.router(services.users, services.access, services.renewal),
+        subscription_routes.router(services.users, services.subscriptions),
         group_routes.router(services.groups),
         inbound_routes.router(services.inbounds),
         roster_routes.router(services.roster),

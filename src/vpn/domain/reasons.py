@@ -34,6 +34,7 @@ _ENDS = {
         inbound_removed="The inbound that the client came by was taken away",
         user_removed="The user was removed",
         key_changed="The user has another key",
+        key_renewed="The user was given another key",
         terminated="An operator ended it",
         shutdown="The daemon was stopped",
         daemon_died="The daemon died, or was killed",

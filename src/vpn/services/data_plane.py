@@ -28,6 +28,7 @@ from vpn.settings.model import Settings
 from vpn.settings.plane import egress_of, inbounds_of
 from vpn.settings.proxy import ProxySettings
 from vpn.settings.server import ServerSettings
+from vpn.settings.subscriptions import SubscriptionSettings
 
 # Settings that are in force only after a restart: sections, and fields of `proxy`.
 _FIXED_SECTIONS = (
@@ -230,6 +231,11 @@ class DataPlane:
         """How clients reach us."""
         return self._settings.server
 
+    @property
+    def subscriptions(self) -> SubscriptionSettings:
+        """The settings of subscriptions that are in force."""
+        return self._settings.subscriptions
+
     def _check_names(self, proxy: ProxySettings) -> None:
         names = {inbound.name for inbound in inbounds_of(proxy)}
         for name in self._register.managed:
@@ -286,6 +292,7 @@ class DataPlane:
             self._settings = self._settings.model_copy(
                 update={
                     "server": settings.server,
+                    "subscriptions": settings.subscriptions,
                     "proxy": proxy.model_copy(update={"workers": workers}),
                     "bans": settings.bans,
                     "shaping": settings.shaping,

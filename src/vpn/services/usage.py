@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
+from vpn.domain.quota import THE_BEGINNING
 from vpn.domain.user import User
 from vpn.services.enforcement import Enforcement, Standing
 from vpn.services.snapshots import Snapshots
@@ -18,6 +19,14 @@ class Usage(NamedTuple):
     user: User
     standing: Standing
     days: list[Day]
+
+
+class Present(NamedTuple):
+    """How a user stands, and the bytes of the present period."""
+
+    standing: Standing
+    up: int
+    down: int
 
 
 class UsageService:
@@ -39,6 +48,19 @@ class UsageService:
         standing = await self._enforcement.standing(user.number)
         first = standing.today - timedelta(days=days - 1)
         return Usage(user, standing, await self._usage.days(user.number, first))
+
+    async def present(self, user: User) -> Present:
+        """How a user stands, and what was moved in the present period in each direction.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        standing = await self._enforcement.standing(user.number)
+        days = await self._usage.days(user.number, standing.since.date() if standing.since else THE_BEGINNING)
+        up, down = sum(each.up for each in days), sum(each.down for each in days)
+        # The days are a second behind, and know of nothing that was forgiven: what they tell is the proportion.
+        up = round(standing.used * up / (up + down)) if up + down else 0
+        return Present(standing, up, standing.used - up)
 
     async def reset(self, name: str) -> Usage:
         """Count the user's present period from nothing; who was over the quota may connect again at once.

@@ -16,6 +16,7 @@ from vpn.settings.server import ServerSettings
 from vpn.settings.sessions import SessionSettings
 from vpn.settings.shaping import ShapingSettings
 from vpn.settings.statistics import StatisticsSettings
+from vpn.settings.subscriptions import SubscriptionSettings
 from vpn.settings.telemetry import TelemetrySettings
 from vpn.settings.values import AbsolutePath, Listen, Section
 
@@ -53,6 +54,7 @@ class Settings(Section):
 
     data_dir: AbsolutePath = Field(description="Where the database, the keys and the API's socket lie.")
     server: ServerSettings = ServerSettings()
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
     proxy: ProxySettings = ProxySettings()
     policy: PolicySettings = PolicySettings()
     bans: BansSettings = BansSettings()

@@ -22,6 +22,11 @@ def owner_of(number: int | None) -> str:
     return f"users/{number}"
 
 
+def number_of(owner: str) -> int:
+    """The number of the user who is such an owner."""
+    return int(owner.removeprefix("users/"))
+
+
 class SecretStore:
     """Secrets by owner (``users/7``, ``inbounds/phones``, ``server``) and kind; each method is one transaction.
 

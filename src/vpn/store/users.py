@@ -62,6 +62,12 @@ class UserStore:
             raise _unknown(name)
         return found[0]
 
+    async def numbered(self, number: int) -> User | None:
+        """The user of this number, or None."""
+        async with self._database.begin() as connection:
+            found = await read_users(connection, users.c.id == number)
+        return found[0] if found else None
+
     async def page(self, *, offset: int, limit: int, where: Selection = ALL_USERS) -> tuple[list[User], int]:
         """Users by name, and how many are meant in all."""
         condition = meant(where)

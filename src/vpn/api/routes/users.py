@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -20,16 +19,14 @@ from vpn.api.schemas.users import (
     Where,
 )
 from vpn.domain.user import User
+from vpn.services.access import AccessService
 from vpn.services.groups import GroupService
 from vpn.services.users import Admission, UserService
-
-LinksFor = Callable[[str, str], Sequence[str]]
-"""The links of a user with this name and password."""
 
 Name = Annotated[str, Path(max_length=2000, examples=["alice"])]
 
 
-def router(users: UserService, groups: GroupService, links_for: LinksFor) -> APIRouter:
+def router(users: UserService, groups: GroupService, access: AccessService) -> APIRouter:
     """Users: list, add, show, change, remove."""
     router = APIRouter(prefix="/api/users", tags=["users"])
 
@@ -55,7 +52,7 @@ def router(users: UserService, groups: GroupService, links_for: LinksFor) -> API
     @router.post("", status_code=201, responses=responses(409), response_model_exclude_none=True)
     async def add_user(new: NewUser) -> UserAccess:
         """Add a user. The answer is the only place where the password is shown."""
-        return await access(await users.add(new.name, new.password, **new.fields()))
+        return await admitted(await users.add(new.name, new.password, **new.fields()))
 
     @router.patch("", responses=responses(404))
     async def change_users(bulk: BulkChanges) -> Changed:
@@ -82,14 +79,14 @@ def router(users: UserService, groups: GroupService, links_for: LinksFor) -> API
     @router.post("/{name}/password", responses=responses(404), response_model_exclude_none=True)
     async def set_password(name: Name, new: NewPassword) -> UserAccess:
         """Give a user another password. Open connections go on."""
-        return await access(await users.set_password(name, new.password))
+        return await admitted(await users.set_password(name, new.password))
 
     async def view(user: User) -> UserView:
         [effective] = await groups.limits_of([user])
         return UserView.of(user, effective)
 
-    async def access(admission: Admission) -> UserAccess:
+    async def admitted(admission: Admission) -> UserAccess:
         [effective] = await groups.limits_of([admission.user])
-        return UserAccess.of(admission, effective, links_for(admission.user.name, admission.password))
+        return UserAccess.of(admission, effective, await access.links(admission.user, password=admission.password))
 
     return router

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from vpn.domain.group import MOST_GROUPS
 from vpn.domain.limits import Limits
 from vpn.domain.user import NAME_LIMIT, NAME_PATTERN, NOTE_LIMIT, PASSWORD_LIMIT, Selection, User
 from vpn.domain.user_changes import UserFields
+from vpn.services.access import UserLinks
 from vpn.services.users import Admission
 
 # The domain decides what is allowed, in words for a person. Here it is only documented, and nonsense kept away.
@@ -168,11 +169,13 @@ class UserAccess(BaseModel):
     user: UserView
     password: str = Field(examples=["zP4kVxT8mRq2Wd7hNc5b"])
     links: list[str] = Field(examples=[["socks5h://alice:zP4kVxT8mRq2Wd7hNc5b@127.0.0.1:1080"]])
+    notice: str | None = Field(None, description="What to know of the addresses in the links; left out: nothing.")
 
     @classmethod
-    def of(cls, admission: Admission, effective: Limits, links: Sequence[str]) -> UserAccess:
+    def of(cls, admission: Admission, effective: Limits, links: UserLinks) -> UserAccess:
         """The view of a user whose password was just set."""
-        return cls(user=UserView.of(admission.user, effective), password=admission.password, links=list(links))
+        view = UserView.of(admission.user, effective)
+        return cls(user=view, password=admission.password, links=links.uris, notice=links.notice or None)
 
 
 class UserPage(BaseModel):

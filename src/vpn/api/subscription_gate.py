@@ -1,0 +1,113 @@
+"""Subscriptions, as clients fetch them: ``GET /sub/TOKEN``.
+
+They stand before the API and not in it. So whoever has such a URL reaches nothing else; the token is seen by no route,
+span, error or log line of the API; and of a flood of strangers nothing but their heads is read.
+
+What is no subscription is answered 404 without a word: unknown tokens, revoked ones, and everything below the prefix.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+
+import structlog
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vpn.api.pages.subscription import CSP, render
+from vpn.domain.bans import lies_in, source_subject
+from vpn.domain.errors import DomainError, Unavailable
+from vpn.domain.network import parse_networks
+from vpn.domain.request_rates import RequestRates
+from vpn.domain.user import User
+from vpn.links.documents import profile
+from vpn.links.documents.formats import HTML, find_format, format_for
+from vpn.services.subscriptions import PREFIX, SubscriptionService, document
+
+_METHODS = ("GET", "HEAD")
+_HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?", re.ASCII)
+_PRIVATE = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+class SubscriptionGate:
+    """Middleware that answers what is below `PREFIX`, and hands on everything else."""
+
+    def __init__(self, app: ASGIApp, subscriptions: SubscriptionService) -> None:
+        self._app = app
+        self._subscriptions = subscriptions
+        self._rates = RequestRates()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or hand it on."""
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self._app(scope, receive, send)
+            return
+        try:
+            answer = await self._answer(scope)
+        except Unavailable:
+            answer = Response(status_code=503, headers={"Retry-After": "30"})
+        except DomainError as error:  # the token was right: who has it may know
+            answer = Response(f"{error.message}; {error.hint}\n", 400, media_type="text/plain")
+        except Exception as error:
+            structlog.get_logger("api").error("defect in a subscription", exc_info=error)
+            answer = Response(status_code=500)
+        answer.headers.update(_PRIVATE)
+        await answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope) -> Response:
+        settings = self._subscriptions.settings
+        if scope["method"] not in _METHODS:
+            return Response(status_code=405, headers={"Allow": ", ".join(_METHODS)})
+        headers = Headers(scope=scope)
+        source, scheme = self._origin(scope, headers)
+        wait = self._rates.wait(source, time.monotonic(), each=settings.rate, total=settings.total_rate)
+        if wait:
+            return Response(status_code=429, headers={"Retry-After": str(math.ceil(wait))})
+        token = scope["path"].removeprefix(PREFIX)
+        user = await self._subscriptions.find(token) if settings.enabled else None
+        if user is None:
+            return Response(status_code=404)
+        url = self._subscriptions.url(token, self._base(scheme, headers))
+        said = QueryParams(scope["query_string"]).get("format", "")
+        wanted = said or format_for(headers.get("user-agent", ""), headers.get("accept", ""))
+        return await self._page(user, url) if wanted == HTML else await self._document(user, url, wanted)
+
+    async def _document(self, user: User, url: str, wanted: str) -> Response:
+        format = find_format(wanted)
+        found = await self._subscriptions.content(user, page=url)
+        fields = profile.headers(found.profile, format.extension)
+        return Response(document(found, format), headers=fields | {"Content-Type": format.content_type})
+
+    async def _page(self, user: User, url: str) -> Response:
+        found = await self._subscriptions.content(user, page=url)
+        fields = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": CSP}
+        return Response(render(found, url, self._subscriptions.dynamic_key(url)), headers=fields)
+
+    def _origin(self, scope: Scope, headers: Mapping[str, str]) -> tuple[str, str]:
+        """Where a request comes from, and by which scheme."""
+        host = scope["client"][0] if scope.get("client") else "local"
+        scheme = scope["scheme"]
+        trusted = parse_networks(self._subscriptions.settings.trusted_proxies)
+        if lies_in(trusted, host):
+            scheme = "https" if headers.get("x-forwarded-proto", "").lower() == "https" else scheme
+            for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+                host = hop.strip()[:64] or host
+                if not lies_in(trusted, host):
+                    break
+        return source_subject(host), scheme
+
+    def _base(self, scheme: str, headers: Mapping[str, str]) -> str:
+        """What the URL begins with: as the settings say, else as the client itself has found here."""
+        host = headers.get("host", "")
+        if self._subscriptions.settings.url or not _HOST.fullmatch(host):
+            return ""
+        return f"{scheme}://{host}"
