@@ -8,6 +8,7 @@ What is no subscription is answered 404 without a word: unknown tokens, revoked 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
@@ -90,7 +91,9 @@ class SubscriptionGate:
     async def _page(self, user: User, url: str) -> Response:
         found = await self._subscriptions.content(user, page=url)
         fields = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": CSP}
-        return Response(render(found, url, self._subscriptions.dynamic_key(url)), headers=fields)
+        # Drawing codes takes some tenths of a second.
+        page = await asyncio.to_thread(render, found, url, self._subscriptions.dynamic_key(url))
+        return Response(page, headers=fields)
 
     def _origin(self, scope: Scope, headers: Mapping[str, str]) -> tuple[str, str]:
         """Where a request comes from, and by which scheme."""
