@@ -103,6 +103,22 @@ class Client:
         """Give a user another password; the answer holds it, and the links."""
         return self._request("POST", f"{_user(name)}/password", {} if password is None else {"password": password})
 
+    def user_links(self, name: str, *, inbound: str = "", format: str = "") -> dict[str, Any]:
+        """A user's links; with a format, as a document, too."""
+        return self._request("GET", f"{_user(name)}/links?{_query({'inbound': inbound, 'format': format})}")
+
+    def renew_user_links(self, name: str) -> dict[str, Any]:
+        """Give a user another key; the answer holds the links."""
+        return self._request("POST", f"{_user(name)}/links/renew")
+
+    def subscription(self, name: str) -> dict[str, Any]:
+        """A user's subscription."""
+        return self._request("GET", f"{_user(name)}/subscription")
+
+    def revoke_subscription(self, name: str) -> dict[str, Any]:
+        """Give a user another subscription URL."""
+        return self._request("POST", f"{_user(name)}/subscription/revoke")
+
     def policy(self) -> dict[str, Any]:
         """The policy that holds."""
         return self._request("GET", _POLICY)

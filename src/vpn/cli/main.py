@@ -18,9 +18,11 @@ from vpn.domain.errors import Invalid
 
 _COMMANDS = {"serve": "serve", "reload": "reload", "status": "status", "logs": "logs", "version": "status"}
 """Commands, and the modules that they are in."""
-_GROUPS = ("users", "groups", "inbounds", "policy", "bans", "links", "sessions", "stats", "monitor")
+_GROUPS = ("users", "groups", "inbounds", "policy", "bans", "links", "sessions", "stats", "subscription", "monitor")
 _WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")
 _WITHOUT_VALUE = ("--verbose",)
+_DOCUMENTS = ("uri", "base64", "clash", "sing-box", "sip008", "outline", "wireguard")
+"""Values of --format that are no format of results: `vpn users link` takes them."""
 
 
 def make_app(name: str = "") -> typer.Typer:
@@ -120,7 +122,11 @@ def to_front(arguments: list[str]) -> list[str]:
         argument = queue.pop(0)
         if argument == "--":
             return [*front, *rest, argument, *queue]
-        if argument in _WITH_VALUE and queue:
+        if argument == "--format" and queue and queue[0] in _DOCUMENTS:
+            rest += [argument, queue.pop(0)]
+        elif argument.removeprefix("--format=") in _DOCUMENTS and argument not in _DOCUMENTS:
+            rest.append(argument)
+        elif argument in _WITH_VALUE and queue:
             front += [argument, queue.pop(0)]
         elif argument in _WITHOUT_VALUE or argument.startswith(tuple(f"{option}=" for option in _WITH_VALUE)):
             front.append(argument)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 from vpn.cli.context import Context
@@ -10,6 +12,15 @@ from vpn.cli.output import write
 from vpn.domain.errors import Invalid, Unavailable
 
 _PICTURES = (".svg", ".png")
+
+
+def show_if_it_fits(context: Context, text: str) -> None:
+    """Draw a QR code on a terminal that is wide enough, and nowhere else."""
+    if not sys.stdout.isatty():
+        return
+    drawn = context.client().draw_qr_code(text, "terminal").decode()
+    if max(map(len, drawn.splitlines())) <= shutil.get_terminal_size().columns:
+        write(drawn)
 
 
 def show_qr_code(context: Context, text: str, file: Path | None) -> None:

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from vpn.cli import roster, usage
+from vpn.cli import roster, usage, user_links
 from vpn.cli.context import Context
 from vpn.cli.limit_options import ChangesLimits, LimitedCommand, limits_said
 from vpn.cli.output import Format, curl_line, moment, one_line, write
+from vpn.cli.qr_codes import show_if_it_fits
 
 app = typer.Typer(
     help="Add, list, change and remove users, alone or in bulk.", no_args_is_help=True, rich_markup_mode=None
@@ -21,6 +22,7 @@ Password = Annotated[
     str | None,
     typer.Option(help="The password; - asks for it, or reads it from standard input. Left out, one is made."),
 ]
+NoQR = Annotated[bool, typer.Option("--no-qr", help="Do not draw the QR code, which is drawn on terminals only.")]
 Note = Annotated[str | None, typer.Option(help="Anything to remember about the user.")]
 Groups = Annotated[
     list[str] | None,
@@ -29,6 +31,8 @@ Groups = Annotated[
 NoGroup = Annotated[bool, typer.Option("--no-group", help="Be in no group.")]
 _COLUMNS = ("name", "enabled", "groups", "down / up", "data", "expires", "note")
 _PLAIN_COLUMNS = ("name", "enabled", "groups", "down", "up", "data_limit", "reset", "expires_at", "created_at", "note")
+_FOR_APPS = ("ss://",)
+"""What links begin with that apps take and curl does not."""
 _WHERE = ("group", "enabled", "search", "name")
 
 
@@ -40,6 +44,7 @@ def add(
     note: Note = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Do not let the user connect yet.")] = False,
     group: Groups = None,
+    no_qr: NoQR = False,
 ) -> None:
     """Add a user, and print what is needed to connect."""
     context: Context = ctx.obj
@@ -47,7 +52,7 @@ def add(
         note=note, enabled=False if disabled else None, groups=group or None, limits=limits_said(ctx) or None
     )
     access = context.client().add_user(name, _read(password), fields)
-    _show_access(context, access, f"Added {access['user']['name']}.")
+    _show_access(context, access, f"Added {access['user']['name']}.", no_qr=no_qr)
 
 
 @app.command("list")
@@ -131,13 +136,16 @@ def remove(ctx: typer.Context, name: Name) -> None:
 
 
 @app.command("passwd")
-def passwd(ctx: typer.Context, name: Name, password: Password = None) -> None:
+def passwd(ctx: typer.Context, name: Name, password: Password = None, no_qr: NoQR = False) -> None:
     """Give a user another password."""
     context: Context = ctx.obj
     access = context.client().set_password(name, _read(password))
-    _show_access(context, access, f"{access['user']['name']} has a new password.")
+    _show_access(context, access, f"{access['user']['name']} has a new password.", no_qr=no_qr)
 
 
+app.command("link")(user_links.link)
+app.command("qr")(user_links.draw)
+app.command("renew")(user_links.renew)
 app.command("import")(roster.import_users)
 app.command("export")(roster.export_users)
 app.command("usage")(usage.usage)
@@ -230,11 +238,19 @@ def _read(password: str | None) -> str | None:
     return sys.stdin.readline().rstrip("\n")
 
 
-def _show_access(context: Context, access: dict[str, Any], headline: str) -> None:
+def _show_access(context: Context, access: dict[str, Any], headline: str, *, no_qr: bool) -> None:
     if not context.output.for_people:
-        context.output.record({**access["user"], "password": access["password"], "links": access["links"]})
+        about = {"notice": access["notice"]} if "notice" in access else {}
+        context.output.record({**access["user"], "password": access["password"], "links": access["links"]} | about)
         return
     write(f"{headline} The password is shown only now.\n")
     write(f"  password  {one_line(access['password'])}")
-    for number, link in enumerate(access["links"]):
-        write(f"  {'try' if number == 0 else '':8}  {curl_line(one_line(link))}")
+    links = [one_line(link) for link in access["links"]]
+    for_apps = [link for link in links if link.startswith(_FOR_APPS)]
+    to_try = [curl_line(link) for link in links if link not in for_apps]
+    for word, lines in (("try", to_try), ("link", for_apps)):
+        for number, line in enumerate(lines):
+            write(f"  {word if number == 0 else '':8}  {line}")
+    user_links.say_notice(context, access)
+    if for_apps and not no_qr:
+        show_if_it_fits(context, for_apps[0])
