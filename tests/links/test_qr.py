@@ -1,9 +1,9 @@
-import subprocess
 import zlib
 
 import pytest
 
 from tests.support.programs import find_program, run_program
+from tests.support.qr_codes import picture_of, scan
 from vpn.domain.errors import Invalid
 from vpn.links import qr
 
@@ -11,30 +11,6 @@ LINK = "ss://Y2hhY2hhMjAtaWV0Zi1wb2x5MTMwNTpzZWNyZXQ@[2001:db8::1]:8388/?outline
 LINKS = pytest.mark.parametrize(
     "text", [LINK, "x", LINK + "%20" * 300, "Zürich 漢字\nsecond line", "a" * qr.LONGEST], ids=len
 )
-
-
-def scan(picture):
-    """What zbar finds in a picture."""
-    done = subprocess.run(
-        [find_program("zbarimg"), "--quiet", "--raw", "--oneshot", "-Sdisable", "-Sqrcode.enable", "-"],
-        input=picture,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.decode().removesuffix("\n")
-
-
-def picture_of(lines):
-    """What a dark terminal shows, as a picture; each character is 8 by 16 pixels."""
-    width = max(map(len, lines)) + 4
-    rows = []
-    for line in ["", *lines, ""]:
-        cells = f"  {line}".ljust(width)
-        for lit in ("█▀", "█▄"):
-            rows += [b"".join((b"\xff" if cell in lit else b"\0") * 8 for cell in cells)] * 8
-    return b"P5 %d %d 255\n" % (width * 8, len(rows)) + b"".join(rows)
 
 
 @LINKS

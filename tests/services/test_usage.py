@@ -36,3 +36,14 @@ async def test_nobody(usage):
     for action in (partial(usage.report, "x", 1), partial(usage.reset, "x")):
         with pytest.raises(NotFound):
             await action()
+
+
+@pytest.mark.parametrize(("up", "down"), [(0, 0), (1000, 0), (0, 500), (1000, 3001)])
+async def test_the_present_period_in_each_direction(usage, users, database, up, down):
+    user, _ = await users.add("alice", "x")
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    await UsageStore(database).book(1, [Counted(user.number, up, down, now.date(), hour)])
+    present = await usage.present(user)
+    assert (present.up, present.down) == (up, down)
+    assert present.standing.used == up + down

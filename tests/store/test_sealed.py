@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 
 from vpn.domain.errors import Conflict, Unavailable
 from vpn.services.users import new_user
-from vpn.store.sealed import SecretStore, owner_of
+from vpn.store.sealed import SecretStore, number_of, owner_of
 from vpn.store.secrets import SecretBox
 from vpn.store.tables import secrets
 from vpn.store.users import UserStore
@@ -72,3 +72,7 @@ async def test_who_is_removed_takes_the_secrets_along(store, database):
     await users.remove("GOES")
     assert await store.get(owner_of(goes.number), "shadowsocks") is None
     assert await store.get(owner_of(stays.number), "shadowsocks") == "stays"
+
+
+def test_an_owner_is_a_number_again():
+    assert number_of(owner_of(7)) == 7

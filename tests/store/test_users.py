@@ -55,6 +55,13 @@ async def test_what_was_stored_is_read(store):
     assert await store.get("aLICE") == stored
 
 
+async def test_a_user_is_found_by_number(store):
+    await store.add(user("bob"))
+    alice = await store.add(user("alice"))
+    assert await store.numbered(alice.number) == alice
+    assert await store.numbered(alice.number + 1) is None
+
+
 async def test_times_come_back_in_utc(store):
     elsewhere = NOW.astimezone(timezone(timedelta(hours=5)))
     await store.add(user("alice", created_at=elsewhere))
