@@ -194,6 +194,11 @@ def curl_line(link: str) -> str:
     return f"curl -x {link} https://example.com/"
 
 
+def is_for_apps(link: str) -> bool:
+    """Whether a link is one that apps take, and curl does not."""
+    return link.startswith("ss://")
+
+
 def bar(share: float, width: int) -> str:
     """A bar that is full at 1.0."""
     eighths = min(width * 8, max(0, round(share * width * 8)))

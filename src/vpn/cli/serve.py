@@ -12,7 +12,7 @@ import typer
 
 from vpn import __version__
 from vpn.cli.context import Context
-from vpn.cli.output import curl_line
+from vpn.cli.output import curl_line, is_for_apps
 
 if TYPE_CHECKING:
     from vpn.daemon import Announcement
@@ -75,7 +75,7 @@ def announce(announcement: Announcement) -> None:
     if announcement.first_links:
         print("The first user is called me; the password is shown only now. Try it:\n")
         for link in announcement.first_links:
-            print(f"  {curl_line(link)}")
+            print(f"  {link if is_for_apps(link) else curl_line(link)}")
         print(f"\nThen add somebody:  {command} users add alice")
     else:
         print(f"See the users with:  {command} users list")

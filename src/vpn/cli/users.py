@@ -10,7 +10,7 @@ import typer
 from vpn.cli import roster, usage, user_links
 from vpn.cli.context import Context
 from vpn.cli.limit_options import ChangesLimits, LimitedCommand, limits_said
-from vpn.cli.output import Format, curl_line, moment, one_line, write
+from vpn.cli.output import Format, curl_line, is_for_apps, moment, one_line, write
 from vpn.cli.qr_codes import show_if_it_fits
 
 app = typer.Typer(
@@ -31,8 +31,6 @@ Groups = Annotated[
 NoGroup = Annotated[bool, typer.Option("--no-group", help="Be in no group.")]
 _COLUMNS = ("name", "enabled", "groups", "down / up", "data", "expires", "note")
 _PLAIN_COLUMNS = ("name", "enabled", "groups", "down", "up", "data_limit", "reset", "expires_at", "created_at", "note")
-_FOR_APPS = ("ss://",)
-"""What links begin with that apps take and curl does not."""
 _WHERE = ("group", "enabled", "search", "name")
 
 
@@ -246,7 +244,7 @@ def _show_access(context: Context, access: dict[str, Any], headline: str, *, no_
     write(f"{headline} The password is shown only now.\n")
     write(f"  password  {one_line(access['password'])}")
     links = [one_line(link) for link in access["links"]]
-    for_apps = [link for link in links if link.startswith(_FOR_APPS)]
+    for_apps = [link for link in links if is_for_apps(link)]
     to_try = [curl_line(link) for link in links if link not in for_apps]
     for word, lines in (("try", to_try), ("link", for_apps)):
         for number, line in enumerate(lines):
