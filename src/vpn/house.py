@@ -176,10 +176,7 @@ async def build(
         monitoring = Monitoring(
             directory.path, live, status, data_plane, partial(facts.get, WELCOMED), (settings.metrics, settings.health)
         )
-        tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
-        lag = LoopLag()
-        if settings.metrics.enabled or (settings.otel.endpoint and settings.otel.metrics):
-            feed.tell(tally.hear)
+        tally, lag = _tally(settings, feed), LoopLag()
         finder = FactFinder(database, directory.path, data_plane.inbounds)
         metrics = MetricsService(
             Sources(tally, live, writer, enforcement, bans, data_plane, finder, lag), public=settings.metrics.public
@@ -193,7 +190,7 @@ async def build(
             roster=RosterService(user_store, group_store, snapshots, clock),
             usage=used,
             access=access,
-            renewal=Renewal(user_secrets, snapshots, monitoring.sessions),
+            renewal=Renewal(user_secrets, snapshots),
             subscriptions=SubscriptionService(secrets, user_store, access, used, data_plane, settings.api.listen),
             status=status,
             data_plane=data_plane,
@@ -242,6 +239,14 @@ async def build(
             await finder.close()
     finally:
         await database.close()
+
+
+def _tally(settings: Settings, feed: SessionFeed) -> Tally:
+    """What counts sessions for metrics, where they are wanted."""
+    tally = Tally(settings.metrics.users, settings.metrics.destinations, time.monotonic)
+    if settings.metrics.enabled or (settings.otel.endpoint and settings.otel.metrics):
+        feed.tell(tally.hear)
+    return tally
 
 
 class _Sessions(NamedTuple):

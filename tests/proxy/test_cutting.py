@@ -26,7 +26,6 @@ def cut(plane, **meant):
     [
         {"user": "alice"},
         {"user": "alice", "destination": "127.0.0.0/8"},
-        {"user": "alice", "protocol": "socks5"},
         {"destination": "localhost:{port}"},
         {"destination": "127.0.0.1:{port}"},
     ],
@@ -42,13 +41,6 @@ def test_those_meant_are_closed_and_no_others(plane, echo_port, meant):
                 client.recv(1)
         other.sendall(b"x")
         assert other.recv(1) == b"x"
-
-
-def test_who_came_by_another_protocol_is_not_meant(plane, echo_port):
-    with plane.tunnel(echo_port) as client:
-        assert cut(plane, user="alice", protocol="shadowsocks") == 0
-        client.sendall(b"x")
-        assert client.recv(1) == b"x"
 
 
 def test_one_is_closed_by_its_identifier(plane, echo_port):

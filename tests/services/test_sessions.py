@@ -29,8 +29,8 @@ class Workers:
         self.closes = 1
         self.silent = 0
 
-    async def cut(self, reason, *, ids=(), user="", destination="", protocol=""):
-        self.asked.append((reason, list(ids), user, destination, *([protocol] if protocol else [])))
+    async def cut(self, reason, *, ids=(), user="", destination=""):
+        self.asked.append((reason, list(ids), user, destination))
         return Closed(self.closes, self.silent)
 
 
@@ -133,9 +133,3 @@ async def test_somebody_must_be_meant(service, workers):
 async def test_without_workers_nothing_can_be_closed(live):
     with pytest.raises(Unavailable):
         await SessionService(live, Traffic(time.monotonic)).terminate(show_id(FIRST + 1), by="local")
-
-
-async def test_a_users_sessions_by_a_protocol_are_closed_where_there_are_any(service, workers, live):
-    assert await service.close("key_renewed", user="Alice", protocol="shadowsocks") == 1
-    assert workers.asked == [("key_renewed", [], "alice", "", "shadowsocks")]
-    assert await SessionService(live, Traffic(time.monotonic)).close("x", user="alice", protocol="socks5") == 0

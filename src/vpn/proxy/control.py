@@ -134,8 +134,7 @@ class Tracing(Message, frozen=True):
 
 
 class Cut(Message, frozen=True):
-    """Close live sessions: those named, and those of this user to this destination by this protocol; answered with
-    `HasCut`.
+    """Close live sessions: those named, and those of this user to this destination; answered with `HasCut`.
 
     One that names nobody asks whether the worker is awake.
     """
@@ -147,8 +146,6 @@ class Cut(Message, frozen=True):
     """As it is compared; empty: any, if there is a destination."""
     destination: str = ""
     """As vpn.domain.destination reads it; empty: any, if there is a user."""
-    protocol: str = ""
-    """As sessions have it; empty: any."""
 
 
 class Drain(Message, frozen=True):

@@ -103,8 +103,6 @@ class Core:
         self.policy = CompiledPolicy(ALLOW_ALL)
         self.ruling: object = object()
         """Another one when what is allowed may have changed."""
-        self.on_users: list[Callable[[], None]] = []
-        """Called when there may be other users."""
         self._turn: Timer | None = None
         self.connections: set[Connection] = set()
         self.pipes = Pipes()
@@ -152,21 +150,21 @@ class Core:
 
     def apply(self, snapshot: Snapshot) -> None:
         """Work from this snapshot from now on, and cut what it forbids."""
-        self.credentials.replace_users(snapshot.users)
+        renewed = self.credentials.replace_users(snapshot.users)
         self.outgoing.configure(snapshot.egress)
         self.resolver.configure(snapshot.egress.resolving)
         for connection in list(self.connections):
             user, holder, entry = connection.session.user, connection.client.account.name, connection.client.entry
             if user and (why := self._why_cut(user, entry)):
                 connection.cut(why)
+            elif renewed and connection.session.protocol == "shadowsocks" and canonical(user) in renewed:
+                connection.cut("key_changed")
             elif holder and self._why_cut(holder, entry):  # between two requests; who asks next has to log in
                 connection.client.forget(self.nobody)
         self.accounts.amend(snapshot.users, self.credentials.user)
         for connection in list(self.connections):
             if why := connection.client.unwelcome():
                 connection.cut(why)
-        for observer in list(self.on_users):
-            observer()
         self._rule_anew()  # users may be in other groups
 
     def account(self, name: str) -> Account:

@@ -41,9 +41,14 @@ class Credentials:
         self._numbers = count(1)
         self._waiting: dict[int, tuple[str, str, Answer]] = {}
 
-    def replace_users(self, users: list[SnapshotUser]) -> None:
-        """Work from these users from now on."""
-        self._users = {canonical(user.name): user for user in users}
+    def replace_users(self, users: list[SnapshotUser]) -> frozenset[str]:
+        """Work from these users from now on; returns who has another key, by the name as it is compared."""
+        before, self._users = self._users, {canonical(user.name): user for user in users}
+        return frozenset(
+            name
+            for name, user in self._users.items()
+            if user.shadowsocks and name in before and before[name].shadowsocks not in ("", user.shadowsocks)
+        )
 
     @property
     def users(self) -> Mapping[str, SnapshotUser]:

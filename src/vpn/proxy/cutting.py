@@ -33,8 +33,6 @@ def _meant(session: Session, cut: Cut, ids: frozenset[int], pattern: Destination
         return True
     if not cut.user and pattern is None:
         return False
-    if cut.protocol and session.protocol != cut.protocol:
-        return False
     if cut.user and canonical(session.user) != cut.user:
         return False
     return pattern is None or goes_to(session, pattern)

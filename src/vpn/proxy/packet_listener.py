@@ -54,7 +54,6 @@ class PacketListener:
         self._waiting = 0  # bytes of what waits there
         self._retired = self._closed = False
         self._open_entry(entry)
-        core.on_users.append(self._see_users)
         core.poller.register(self.sock.fileno(), self._on_event, select.EPOLLIN)
 
     def serve(self, entry: Entry) -> None:
@@ -77,7 +76,6 @@ class PacketListener:
         """Neither hear nor answer any more."""
         if not self._closed:
             self._closed = self._retired = True
-            self._core.on_users.remove(self._see_users)
             self._core.poller.close(self.sock)
 
     def _open_entry(self, entry: Entry) -> None:
@@ -87,12 +85,6 @@ class PacketListener:
         self._sessions.serve(entry, method)
         self._headings = packets.Headings(master_key(method, inbound.key)) if method.identified else None
         self._keyring = shared(core).keyring(method)
-
-    def _see_users(self) -> None:
-        """There may be other users, or other keys."""
-        for session in self._sessions.all():
-            if self._keyring.of(session.key.user) is not session.key:
-                session.cut("key_changed")
 
     def _on_event(self, _mask: int) -> None:
         core, sock = self._core, self.sock

@@ -152,14 +152,12 @@ class Supervisor:
             if worker.alive:
                 worker.trace(tracing)
 
-    async def cut(
-        self, reason: str, *, ids: Sequence[int] = (), user: str = "", destination: str = "", protocol: str = ""
-    ) -> Closed:
+    async def cut(self, reason: str, *, ids: Sequence[int] = (), user: str = "", destination: str = "") -> Closed:
         """Close live sessions: those named, and those of this user to this destination (vpn.proxy.control.Cut).
 
         Workers are waited for two seconds.
         """
-        message = Cut(next(self._cuts), reason, list(ids), user, destination, protocol)
+        message = Cut(next(self._cuts), reason, list(ids), user, destination)
         waits = [worker.cut(message) for worker in self._workers if worker.alive]
         if not waits:
             return Closed(0, 0)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from vpn.domain.user import User
-from vpn.services.sessions import SessionService
 from vpn.services.snapshots import Snapshots
 from vpn.services.user_secrets import UserSecrets
-
-REASON = "key_renewed"
-"""Why a session ended that had come by the key before."""
 
 
 class Renewal:
     """Renews users' secrets for Shadowsocks."""
 
-    def __init__(self, secrets: UserSecrets, snapshots: Snapshots, sessions: SessionService) -> None:
+    def __init__(self, secrets: UserSecrets, snapshots: Snapshots) -> None:
         self._secrets = secrets
         self._snapshots = snapshots
-        self._sessions = sessions
 
     async def renew(self, user: User) -> None:
         """Give a user another secret. When this returns, nobody comes by the old one, and who had is cut.
@@ -26,5 +21,4 @@ class Renewal:
             Unavailable: the store cannot be written, and nothing has changed; or it is not in force yet.
         """
         await self._secrets.renew(user.number)
-        await self._snapshots.publish()  # first: who is cut comes again at once
-        await self._sessions.close(REASON, user=user.name, protocol="shadowsocks")
+        await self._snapshots.publish()

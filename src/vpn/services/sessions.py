@@ -6,7 +6,6 @@ import structlog
 
 from vpn.domain.errors import Invalid, NotFound, Unavailable
 from vpn.domain.session import Session, parse_id, show_id
-from vpn.domain.user import canonical
 from vpn.proxy.supervisor import Supervisor
 from vpn.services.live_sessions import LiveSessions
 from vpn.services.session_filter import ALL, LiveSession, SessionFilter, SortColumn, in_order, session_filter
@@ -87,13 +86,6 @@ class SessionService:
         self._audit(by, closed.sessions, {"user": user, "destination": destination})
         if closed.sessions:
             self._hide(meant)
-        return closed.sessions
-
-    async def close(self, reason: str, *, user: str, protocol: str) -> int:
-        """Close a user's sessions by a protocol, for this reason; returns how many. Where nothing is served, none."""
-        if self._supervisor is None:
-            return 0
-        closed = await self._supervisor.cut(reason, user=canonical(user), protocol=protocol)
         return closed.sessions
 
     def _hide(self, numbers: list[int]) -> None:
