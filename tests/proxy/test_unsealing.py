@@ -20,6 +20,8 @@ from tests.support.shadowsocks import (
     users,
 )
 from tests.support.shadowsocks_client import IDENTIFIED, METHODS, NEW, OLD, ShadowsocksClient
+from vpn.domain.acl import CompiledPolicy
+from vpn.domain.policy_document import parse_policy
 from vpn.domain.reasons import REASONS
 from vpn.proxy import control
 from vpn.proxy.unsealing import Unsealing
@@ -145,6 +147,39 @@ def test_who_may_not_connect_now_is_named_and_closed(method, echo_port):
         session = ended(plane)[0]
         assert (session.user, session.status, session.reason) == ("bob", "rejected_by_acl", "user_expired")
         assert plane.core.counters.refused_by_limits == 1
+
+
+def test_what_the_rules_forbid_is_closed(echo_port):
+    policy = CompiledPolicy(parse_policy({"default": "block"}))
+    with shadowsocks_plane("aes-256-gcm") as plane, plane.connect() as sock:
+        plane.do(lambda: plane.core.set_policy(policy) or True)
+        sock.sendall(client("aes-256-gcm").request("127.0.0.1", echo_port, b"hello"))
+        assert sock.recv(1) == b""
+        session = ended(plane)[0]
+        assert (session.user, session.status, session.reason) == ("alice", "rejected_by_acl", "not_allowed")
+
+
+def test_limits_count_here_too(echo_port):
+    method = "2022-blake3-aes-128-gcm"
+    limits = control.SnapshotLimits(max_connections=1)
+    alice = control.SnapshotUser("alice", 1, slot=1, limits=limits, shadowsocks="secret of alice")
+    with shadowsocks_plane(method, alice) as plane, plane.connect() as sock:
+        sealed = client(method)
+        sock.sendall(sealed.request("127.0.0.1", echo_port, b"hello"))
+        assert receive(sock, sealed, 5) == b"hello"
+        with plane.connect() as other:
+            other.sendall(client(method).request("127.0.0.1", echo_port, b"hello"))
+            assert other.recv(1) == b""
+        assert ended(plane)[0].reason == "too_many_connections_of_user"
+
+
+def test_a_user_of_one_inbound_is_turned_away_at_another(echo_port):
+    limits = control.SnapshotLimits(inbounds=("another",))
+    alice = control.SnapshotUser("alice", 1, slot=1, limits=limits, shadowsocks="secret of alice")
+    with shadowsocks_plane("aes-256-gcm", alice) as plane, plane.connect() as sock:
+        sock.sendall(client("aes-256-gcm").request("127.0.0.1", echo_port, b"hello"))
+        assert sock.recv(1) == b""
+        assert ended(plane)[0].reason == "inbound_not_allowed"
 
 
 def test_where_the_destination_does_not_answer_the_client_is_closed():

@@ -14,6 +14,8 @@ from vpn.proxy.poller import EDGE, READ
 class Phase:
     """A connection that is not yet at its handshake."""
 
+    __slots__ = ("_core", "_sock", "client", "deadline", "session")
+
     def __init__(self, core: Core, sock: Any, session: Session, client: Client, deadline: float) -> None:
         self._core = core
         self._sock = sock

@@ -74,6 +74,8 @@ class Unsealings:
 class Unsealing(Phase):
     """One client that is nobody yet."""
 
+    __slots__ = ("_begun", "_drained", "_held", "_inbound", "_key", "_reason", "_source", "_trying")
+
     def __init__(self, inbound: Unsealings, sock: Any, session: Session, client: Client, deadline: float) -> None:
         super().__init__(inbound.core, sock, session, client, deadline)
         self._inbound = inbound
