@@ -60,9 +60,11 @@ class Measured:
 
 
 @contextlib.asynccontextmanager
-async def ours(workers: int, users: int = 1) -> AsyncIterator[tuple[int, list[int]]]:
+async def ours(
+    workers: int, users: int = 1, method: str = METHOD, key: str = ""
+) -> AsyncIterator[tuple[int, list[int]]]:
     """Our workers with so many users, the last of whom is the client; yields the port, and the processes."""
-    bound = bind(Inbound("main", "shadowsocks", Endpoint(HOST, 0), method=METHOD), workers)
+    bound = bind(Inbound("main", "shadowsocks", Endpoint(HOST, 0), method=method, key=key), workers)
     daemon = Daemon(_refuse, lambda attempts: None, _Feed(), structlog.get_logger("bench"))
     supervisor = Supervisor([bound], workers, daemon)
     known = [SnapshotUser(f"user{number}", 1, slot=number, shadowsocks=f"secret{number}") for number in range(1, users)]
@@ -80,10 +82,10 @@ async def _refuse(user: str, password: str, source: str) -> tuple[bool, int]:
 
 
 @contextlib.asynccontextmanager
-async def libev() -> AsyncIterator[tuple[int, list[int]]]:
+async def libev(method: str = METHOD) -> AsyncIterator[tuple[int, list[int]]]:
     """shadowsocks-libev."""
     port = next(free_ports())
-    command = [RIVAL, "-s", HOST, "-p", str(port), "-k", PASSWORD, "-m", METHOD, "-t", "60"]
+    command = [RIVAL, "-s", HOST, "-p", str(port), "-k", PASSWORD, "-m", method, "-t", "60", "-u"]
     with (
         tempfile.TemporaryDirectory() as directory,
         processes.running(command, {}, Path(directory), (HOST, port)) as process,
