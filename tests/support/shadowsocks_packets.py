@@ -46,12 +46,12 @@ def _ecb(key: bytes) -> Any:
 class PacketClient:
     """Seals what a client says, and opens what it hears: one session."""
 
-    def __init__(self, method: str, secret: str, session: bytes | None = None) -> None:
+    def __init__(self, method: str, secret: str, session: bytes | None = None, inbound: str = "") -> None:
         self.method = METHODS[method]
         self.key = master_key(self.method, user_password(self.method, secret))
         self.session = session or os.urandom(8)
         self.numbers = count()
-        inbound = key_of(method)
+        inbound = inbound or key_of(method)
         self.inbound_key = master_key(self.method, inbound) if inbound else b""
         self.server_sessions: list[bytes] = []
         self.server_numbers: list[int] = []
