@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from vpn.domain.session import Session
@@ -69,7 +68,7 @@ class PacketSession(Datagrams):
         self._sessions = sessions
         self.mark, self.key, self.source, self.cipher, self.window = peer
         self._seal = seal
-        self._queue: deque[tuple[bytes, int]] = deque()
+        self._queue: list[tuple[bytes, int]] = []  # short, and empty nearly always
         self._local = sessions.local
         self._left = 0  # bytes that may go in this turn of the loop
         self._turn = 0.0
@@ -125,7 +124,7 @@ class PacketSession(Datagrams):
         self._see_ruling()
         left = self._room()
         while self._queue and left > 0:
-            body, start = self._queue.popleft()
+            body, start = self._queue.pop(0)
             left -= len(body) - start
             self._relay_out(body, start)
         if self._queue and not self.session.ended:
