@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import typer
 
@@ -10,7 +12,8 @@ from vpn.settings.values import section_in
 class Ran:
     """A command that has been given these options."""
 
-    def __init__(self, **said):
+    def __init__(self, server=None, **said):
+        self.obj = SimpleNamespace(server=server)
         self.meta = {_SAID: {option: said[option.key] for option in OPTIONS if option.key in said}}
 
 
@@ -49,3 +52,10 @@ def test_pairs_that_are_none(pair):
 def test_what_is_cleared_is_not_said_in_parts():
     with pytest.raises(typer.BadParameter, match="is cleared"):
         fields_said(Ran(), None, ["tls.alpn=h2"], ["tls"])
+
+
+def test_files_of_a_daemon_elsewhere_are_there(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    said = {"certificate": "c.pem"}
+    assert fields_said(Ran(**said), None, []) == {"tls": {"certificate": str(tmp_path / "c.pem")}}
+    assert fields_said(Ran("https://vpn.example.org", **said), None, []) == {"tls": {"certificate": "c.pem"}}

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -184,10 +185,17 @@ class Changes:
                 self._stop.wait(TURN)
 
 
+def descriptors(daemon):
+    """How many files and sockets the workers have open."""
+    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in daemon.workers())
+
+
 def test_others_notice_nothing(data_dir, echo_port):
     with running_daemon(data_dir, **SETTINGS) as daemon:
         daemon.add_user("alice")
         stays = add(daemon, "stays")
+        assert is_reached(stays, echo_port)
+        before = descriptors(daemon)
         with tunnel(stays, echo_port) as client, tunnel(daemon.port, echo_port) as another, Changes(daemon) as changes:
             for _ in range(200):
                 assert works(client)
@@ -197,6 +205,7 @@ def test_others_notice_nothing(data_dir, echo_port):
             assert works(client)
             assert works(another)
         assert set(changes.answers) == {201, 200, 204}
+        until(lambda: descriptors(daemon) <= before, 30)
         workers = API(daemon.api, data_dir).get("/api/status")["workers"]
         assert [each["restarts"] for each in workers] == [0, 0]
 

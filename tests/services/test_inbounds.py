@@ -214,6 +214,19 @@ async def test_one_that_is_not_served_is_opened_by_itself(house, inbounds, monke
     trying.cancel()
 
 
+async def test_it_may_be_its_own_port_that_is_in_the_way(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    service = inbounds()
+    port = unused_port()
+    await service.add("side", {"listen": f"127.0.0.1:{port}"})
+    with pytest.raises(Unavailable) as refused:
+        await service.edit("side", {"listen": f"0.0.0.0:{port}"})
+    assert "remove it and add it again" in refused.value.hint
+    assert house.ports()["side"] == port
+    await service.edit("side", {"listen": f"127.0.0.2:{port}"})
+    assert str(service.get("side").inbound.listen) == f"127.0.0.2:{port}"
+
+
 async def test_clients_are_counted(house, inbounds):  # noqa: F811
     await house.start(**OPEN, listen="127.0.0.1:0")
     service = inbounds()

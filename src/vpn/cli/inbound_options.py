@@ -36,8 +36,9 @@ def fields_said(
     fields: dict[str, Any] = {}
     for field in cleared:
         _put(fields, field, None)
+    on_this_machine = ctx.obj.server is None
     for field, value in said(ctx, OPTIONS).items():
-        _put(fields, field, _absolute(value) if field in _FILES else value)
+        _put(fields, field, _absolute(value) if field in _FILES and on_this_machine else value)
     if listen is not None:
         fields["listen"] = _address(listen)
     for pair in pairs:
@@ -64,7 +65,7 @@ def _address(listen: str) -> str:
 
 
 def _absolute(path: str) -> str:
-    """As seen from here: the daemon has another working directory."""
+    """As seen from here: the daemon has another working directory. One elsewhere has its own files."""
     from vpn.settings.paths import absolute
 
     return str(absolute(path)) if path else path

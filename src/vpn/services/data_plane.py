@@ -179,6 +179,10 @@ class DataPlane:
                 close_new(opened.plan, served)
                 raise
             await self._serve(self._supervisor, wanted, opened)
+            inbound = next((each for each in self.inbounds() if each.name == changed), None)
+            said = {"listen": str(inbound.listen), "protocol": inbound.protocol} if inbound is not None else {}
+            event = "an inbound is removed" if inbound is None else "an inbound is changed"
+            structlog.get_logger("daemon").info(event, inbound=changed, **said)
 
     async def keep_trying(self) -> None:
         """Open the inbounds that could not be, as soon as they can; goes on until cancelled."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from vpn.domain.errors import Conflict, Invalid, NotFound
+from vpn.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from vpn.domain.inbound import Inbound
 from vpn.domain.shadowsocks import DEFAULT_METHOD, check_key, method_of
 from vpn.services.access import Reach, reach
@@ -129,8 +129,15 @@ class InboundService:
     async def _put(self, name: str, settings: InboundSettings, key: str | None) -> InboundState:
         self._check_address(name, settings)
         managed = {**self._register.managed, name: settings}
-        async with self._key_put(name, settings, key) if key is not None else contextlib.nullcontext():
-            await self._data_plane.manage(managed, partial(self._register.put, name, settings), name)
+        before = self._register.managed.get(name)
+        try:
+            async with self._key_put(name, settings, key) if key is not None else contextlib.nullcontext():
+                await self._data_plane.manage(managed, partial(self._register.put, name, settings), name)
+        except Unavailable as error:
+            if error.code == "cannot_listen" and _same_port(before, settings):
+                hint = f"if {name} itself uses it, by another address: remove it and add it again, or take another port"
+                raise Unavailable(error.code, error.message, hint) from None
+            raise
         return self.get(name)
 
     @contextlib.asynccontextmanager
@@ -167,6 +174,13 @@ class InboundService:
             problem = f"the inbound {name} comes from the settings"
             raise Conflict("inbound_not_managed", problem, "change the settings, and then: vpn reload")
         return settings
+
+
+def _same_port(before: InboundSettings | None, after: InboundSettings) -> bool:
+    """Whether an inbound goes from one address of a port to another."""
+    if before is None or before.listen is None or after.listen is None:
+        return False
+    return before.listen != after.listen and before.listen.port == after.listen.port
 
 
 def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
