@@ -157,6 +157,7 @@ async def _serve(
                 log.info("ready", proxy=listening, workers=settings.proxy.workers)
                 await stop.wait()
                 log.info("stopping", sessions=supervisor.totals().active, drain=settings.proxy.drain_timeout)
+                await house.data_plane.rest()
                 await supervisor.stop(settings.proxy.drain_timeout)
             finally:
                 supervisor.kill()

@@ -17,7 +17,7 @@ from vpn.domain.address import Endpoint
 from vpn.domain.egress import Egress
 from vpn.domain.inbound import Inbound, Timeouts
 from vpn.domain.policy import ALLOW_ALL
-from vpn.proxy import salts
+from vpn.proxy import limits, salts
 from vpn.proxy.binding import bind
 from vpn.proxy.control import Rules, Snapshot
 
@@ -203,3 +203,14 @@ async def test_what_one_worker_has_taken_is_not_played_back_to_another_or_after_
         await until(lambda daemon=daemon: sum(each.reason == "replayed" for each in daemon.sessions) == 8)
         await daemon.supervisor.stop(0)
         daemon.supervisor.kill()
+
+
+async def test_where_all_columns_hold_clients_that_are_left_there_is_one_all_the_same(daemon):
+    counters = limits.Counters(daemon.supervisor._memory)
+    for column in range(1, limits.COLUMNS):
+        counters.column(column, 0).take()
+    more = bind(Inbound("more", "socks", Endpoint("127.0.0.1", 0)), 1)
+    await daemon.supervisor.listen([*daemon.supervisor.bound, more], max_connections=0, drain=0)
+    columns = [each.column for each in daemon.supervisor.bound]
+    assert len(set(columns)) == len(columns)
+    counters.close()

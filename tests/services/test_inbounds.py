@@ -227,6 +227,24 @@ async def test_it_may_be_its_own_port_that_is_in_the_way(house, inbounds):  # no
     assert str(service.get("side").inbound.listen) == f"127.0.0.2:{port}"
 
 
+async def test_what_is_changed_while_the_daemon_stops_is_for_the_next(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    service = inbounds()
+    with tcp_server(echo) as port:
+        tunnel = await house.tunnel("main", port)
+        await house.data_plane.rest()
+        stopping = asyncio.create_task(house.daemon.supervisor.stop(0.5))
+        state = await service.add("side", {"listen": f"127.0.0.1:{unused_port()}"})
+        assert not state.served
+        with pytest.raises(Unavailable, match="no daemon"):
+            await house.reload(**OPEN, listen="127.0.0.1:0")
+        tunnel.sendall(b"still here")
+        assert read_exactly(tunnel, 10) == b"still here"
+        tunnel.close()
+        await stopping
+    assert list(house.register.managed) == ["side"]
+
+
 async def test_clients_are_counted(house, inbounds):  # noqa: F811
     await house.start(**OPEN, listen="127.0.0.1:0")
     service = inbounds()

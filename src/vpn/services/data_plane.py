@@ -126,6 +126,11 @@ class DataPlane:
         """This serves, from now on."""
         self._supervisor = supervisor
 
+    async def rest(self) -> None:
+        """Nothing is served from now on: the workers are about to end. What is changed is for the next start."""
+        async with self._order:
+            self._supervisor = None
+
     def tell(self, observer: Callable[[Settings], None]) -> None:
         """Tell this one the settings whenever others are in force."""
         self._observers.append(observer)
@@ -167,18 +172,19 @@ class DataPlane:
         async with self._order:
             wanted = await self._register.wanted(self._settings.proxy, managed)
             check_certificates(inbound for inbound in wanted if inbound.name == changed)
-            if self._supervisor is None:
+            supervisor = self._supervisor
+            if supervisor is None:
                 await store()
                 self._wanted = wanted
                 return
-            served = self._supervisor.bound
+            served = supervisor.bound
             opened = await self._open(served, wanted, required=changed)
             try:
                 await store()
             except BaseException:
                 close_new(opened.plan, served)
                 raise
-            await self._serve(self._supervisor, wanted, opened)
+            await self._serve(supervisor, wanted, opened)
             inbound = next((each for each in self.inbounds() if each.name == changed), None)
             said = {"listen": str(inbound.listen), "protocol": inbound.protocol} if inbound is not None else {}
             event = "an inbound is removed" if inbound is None else "an inbound is changed"
@@ -188,10 +194,12 @@ class DataPlane:
         """Open the inbounds that could not be, as soon as they can; goes on until cancelled."""
         while True:
             await asyncio.sleep(RETRY)
-            supervisor = self._supervisor
-            if supervisor is None or not self.unserved:
+            if not self.unserved:
                 continue
             async with self._order:
+                supervisor = self._supervisor
+                if supervisor is None:
+                    continue
                 opened = await self._open(supervisor.bound, self._wanted)
                 if len(opened.plan) > len(supervisor.bound):
                     await self._serve(supervisor, self._wanted, opened)
@@ -278,10 +286,10 @@ class DataPlane:
         return self._settings.proxy.max_connections
 
     async def _reload(self) -> Reloaded:
-        supervisor = self._supervisor
-        if supervisor is None:
-            raise Unavailable("not_serving", "no daemon is running", "start one with: vpn serve")
         async with self._order:
+            supervisor = self._supervisor
+            if supervisor is None:
+                raise Unavailable("not_serving", "no daemon is running", "start one with: vpn serve")
             settings = await asyncio.to_thread(self._reread)
             proxy = settings.proxy
             self._check_names(proxy)
