@@ -97,7 +97,9 @@ class AccessService:
         """
         inbounds = self._place.inbounds()
         if inbound and all(each.name != inbound for each in inbounds):
-            raise NotFound("inbound_unknown", f"there is no inbound {inbound[:64]}", "list them with: vpn status")
+            raise NotFound(
+                "inbound_unknown", f"there is no inbound {inbound[:64]}", "list them with: vpn inbounds list"
+            )
         [limits] = await self._groups.limits_of([user])
         usable = [each for each in inbounds if not limits.inbounds or each.name in limits.inbounds]
         meant = [each for each in usable if not inbound or each.name == inbound]
