@@ -396,6 +396,23 @@ async def test_apps_are_opened_with_it(app, path, link):
     assert f'href="{link}"' in (await ask(app, path, **BROWSER)).text
 
 
+async def test_outline_is_opened_with_what_it_takes(app, house, alice, change, path):
+    phones, modern = await uris(house, alice)
+    page = (await ask(app, path, **BROWSER)).text
+    assert f'href="{phones}"' in page
+    assert f'href="{modern}"' not in page
+    change(url="https://vpn.example.org")
+    page = (await ask(app, path, **BROWSER)).text
+    assert f'href="ssconf://vpn.example.org{path}?format=outline#Caf%C3%A9"' in page
+    assert f'href="{phones}"' not in page
+
+
+async def test_files_for_other_apps(app, path):
+    page = (await ask(app, path, **BROWSER)).text
+    for name in ("plain", "base64", "clash", "sing-box", "sip008"):
+        assert f'href="http://vpn.example.org:9090{path}?format={name}"' in page
+
+
 async def test_without_inbounds_for_apps_the_page_says_so(app, house, path):
     await house.users.edit("alice", limits={"inbounds": ["main"]})
     assert "There is no server for apps yet" in (await ask(app, path, **BROWSER)).text

@@ -168,7 +168,7 @@ def test_what_is_used_is_told_and_who_is_over_the_quota_learns_it(daemon):
 
 
 def told(url):
-    line = re.search(r"subscription-userinfo: (.*)\r", curl("--head", url).out)[1]
+    line = re.search(r"subscription-userinfo: (.*)", curl("--head", url).out)[1]
     return {key: int(value) for key, value in (each.split("=") for each in line.split("; "))}
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 from typing import NamedTuple
 
-from vpn.links import schemes
 from vpn.links.documents.imports import import_links
-from vpn.links.dynamic_key import DynamicKey
 from vpn.links.uri import encode, join_name
 
 
@@ -30,8 +28,14 @@ _PLATFORMS = {
 }
 
 
-def apps_by_platform(url: str, name: str, key: DynamicKey | None) -> dict[str, list[App]]:
-    """The apps for each kind of device; Outline only with a dynamic key, which is all that it fetches."""
+def apps_by_platform(url: str, name: str, outline: str) -> dict[str, list[App]]:
+    """The apps for each kind of device.
+
+    Args:
+        url: of the subscription.
+        name: what apps call it.
+        outline: the dynamic key or the link that Outline takes; empty: there is none.
+    """
     links = import_links(url, name)
     paste = "or copy the link above, and in the app"
     shadowrocket = base64.b64encode(url.encode()).decode()
@@ -55,8 +59,7 @@ def apps_by_platform(url: str, name: str, key: DynamicKey | None) -> dict[str, l
             App("Streisand", f"streisand://import/{url}{join_name(name)}", f"{paste}: +, Add from clipboard."),
         )
     }
-    if key is not None:
-        apps["Outline"] = App(
-            "Outline", schemes.build(key), "or copy the dynamic key below, and in the app: Add server."
-        )
+    if outline:
+        what = "dynamic key above" if outline.startswith("ssconf:") else "link of the server below"
+        apps["Outline"] = App("Outline", outline, f"or copy the {what}, and in the app: Add server.")
     return {platform: [apps[each] for each in names if each in apps] for platform, names in _PLATFORMS.items()}

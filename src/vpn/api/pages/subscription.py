@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from itertools import count
@@ -14,12 +15,15 @@ from itertools import count
 from vpn.api.pages.apps import App, apps_by_platform
 from vpn.api.pages.style import SCRIPT, STYLE
 from vpn.domain.errors import Invalid
+from vpn.domain.shadowsocks import method_of
 from vpn.domain.units import rounded_size
 from vpn.links import qr, schemes
 from vpn.links.dynamic_key import DynamicKey
 from vpn.links.shadowsocks import ShadowsocksLink
 from vpn.services.access import UserLink
 from vpn.services.subscriptions import Subscription, why
+
+_OFFERED = ("plain", "base64", "clash", "sing-box", "sip008")
 
 
 def _digest(text: str) -> str:
@@ -46,7 +50,8 @@ def render(subscription: Subscription, url: str, key: DynamicKey | None) -> str:
     if subscription.kept_out:
         parts.append(_section("Nothing to connect to", "<p>Ask whoever gave you this page.</p>"))
     else:
-        parts += [_fetching(url, key, numbers), _apps(url, profile.title, key), _servers(subscription, numbers)]
+        apps = apps_by_platform(url, profile.title, _for_outline(subscription, key))
+        parts += [_fetching(url, key, numbers), _apps(url, apps), _servers(subscription, numbers)]
     if profile.support:
         parts.append(f'<footer><a href="{escape(profile.support)}" rel="noreferrer">Help</a></footer>')
     title = f"{escape(profile.title)}: {escape(subscription.user.name)}"
@@ -94,12 +99,21 @@ def _fetching(url: str, key: DynamicKey | None, numbers: count[int]) -> str:
     return _section("Your subscription", body)
 
 
-def _apps(url: str, title: str, key: DynamicKey | None) -> str:
-    platforms = apps_by_platform(url, title, key)
-    body = "".join(
-        f"<details><summary>{escape(platform)}</summary>{''.join(map(_app, apps))}</details>"
-        for platform, apps in platforms.items()
-    )
+def _for_outline(subscription: Subscription, key: DynamicKey | None) -> str:
+    """What Outline takes: the dynamic key, else a link with a cipher that it knows."""
+    if key is not None:
+        return schemes.build(key)
+    for each in subscription.links.links:
+        if isinstance(each.link, ShadowsocksLink) and method_of(each.link.method).edition == 1:
+            return each.uri
+    return ""
+
+
+def _apps(url: str, platforms: Mapping[str, Sequence[App]]) -> str:
+    groups = {platform: "".join(map(_app, apps)) for platform, apps in platforms.items()}
+    documents = ", ".join(f'<a href="{escape(url)}?format={name}">{name}</a>' for name in _OFFERED)
+    groups["Other apps"] = f"<p>Most take the link above. For all others there are files: {documents}</p>"
+    body = "".join(f"<details><summary>{escape(name)}</summary>{body}</details>" for name, body in groups.items())
     return _section("Your device", f"<p>Install one of these apps, and open it from here:</p>{body}")
 
 
