@@ -32,6 +32,8 @@ def test_what_urls_begin_with(url, kept):
         "https://[::1",
         "https://vpn.example.org/\n",
         'https://vpn.example.org/"',
+        "https://vpn.example.org/[",
+        "https://vpn.example.org\n",
         "https://vpn.example.org/café",
     ],
 )

@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 async def ask(app: ASGIApp, target: str, method: str = "GET", source: str = "192.0.2.1", **headers: str) -> Answer:
-    """One request from an address, with these headers (`user_agent` is User-Agent)."""
+    """One request from an address, with these headers (`user_agent` is User-Agent); a line for each of a value."""
     parts = urlsplit(target)
     scope: Scope = {
         "type": "http",
@@ -36,7 +36,8 @@ async def ask(app: ASGIApp, target: str, method: str = "GET", source: str = "192
         "query_string": parts.query.encode(),
         "headers": [
             (name.replace("_", "-").lower().encode(), value.encode())
-            for name, value in ({"host": "vpn.example.org:9090"} | headers).items()
+            for name, values in ({"host": "vpn.example.org:9090"} | headers).items()
+            for value in values.split("\n")
         ],
         "client": (source, 50000),
         "server": ("127.0.0.1", 9090),

@@ -69,6 +69,8 @@ Everything that the command line, the dashboard and bots do goes through here.
 
 Over TCP, send `Authorization: Bearer TOKEN`; the token lies in the file `api-token` of the data directory.
 Over the Unix socket `api.sock` beside it, none is needed. Every error has the one shape `Error`.
+
+Users' clients fetch their links from `/sub/TOKEN`, which needs no other token and leads to nothing else.
 """
 
 

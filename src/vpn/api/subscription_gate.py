@@ -12,7 +12,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import structlog
 from starlette.datastructures import Headers, QueryParams
@@ -20,8 +20,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vpn.api.pages.subscription import CSP, render
+from vpn.domain.address import pack
 from vpn.domain.bans import lies_in, source_subject
 from vpn.domain.errors import DomainError, Unavailable
+from vpn.domain.hostname import is_hostname
 from vpn.domain.network import parse_networks
 from vpn.domain.request_rates import RequestRates
 from vpn.domain.user import User
@@ -30,7 +32,7 @@ from vpn.links.documents.formats import HTML, find_format, format_for
 from vpn.services.subscriptions import PREFIX, SubscriptionService, document
 
 _METHODS = ("GET", "HEAD")
-_HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?", re.ASCII)
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>[0-9]{1,5}))?", re.ASCII)
 _PRIVATE = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -40,11 +42,18 @@ _PRIVATE = {
 
 
 class SubscriptionGate:
-    """Middleware that answers what is below `PREFIX`, and hands on everything else."""
+    """Middleware that answers what is below `PREFIX`, and hands on everything else.
 
-    def __init__(self, app: ASGIApp, subscriptions: SubscriptionService) -> None:
+    Args:
+        clock: seconds that do not go back.
+    """
+
+    def __init__(
+        self, app: ASGIApp, subscriptions: SubscriptionService, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._app = app
         self._subscriptions = subscriptions
+        self._clock = clock
         self._rates = RequestRates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +79,7 @@ class SubscriptionGate:
             return Response(status_code=405, headers={"Allow": ", ".join(_METHODS)})
         headers = Headers(scope=scope)
         source, scheme = self._origin(scope, headers)
-        wait = self._rates.wait(source, time.monotonic(), each=settings.rate, total=settings.total_rate)
+        wait = self._rates.wait(source, self._clock(), each=settings.rate, total=settings.total_rate)
         if wait:
             return Response(status_code=429, headers={"Retry-After": str(math.ceil(wait))})
         token = scope["path"].removeprefix(PREFIX)
@@ -95,22 +104,31 @@ class SubscriptionGate:
         page = await asyncio.to_thread(render, found, url, self._subscriptions.dynamic_key(url))
         return Response(page, headers=fields)
 
-    def _origin(self, scope: Scope, headers: Mapping[str, str]) -> tuple[str, str]:
+    def _origin(self, scope: Scope, headers: Headers) -> tuple[str, str]:
         """Where a request comes from, and by which scheme."""
         host = scope["client"][0] if scope.get("client") else "local"
         scheme = scope["scheme"]
         trusted = parse_networks(self._subscriptions.settings.trusted_proxies)
         if lies_in(trusted, host):
             scheme = "https" if headers.get("x-forwarded-proto", "").lower() == "https" else scheme
-            for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+            for hop in reversed(",".join(headers.getlist("x-forwarded-for")).split(",")):
                 host = hop.strip()[:64] or host
                 if not lies_in(trusted, host):
                     break
         return source_subject(host), scheme
 
-    def _base(self, scheme: str, headers: Mapping[str, str]) -> str:
+    def _base(self, scheme: str, headers: Headers) -> str:
         """What the URL begins with: as the settings say, else as the client itself has found here."""
         host = headers.get("host", "")
-        if self._subscriptions.settings.url or not _HOST.fullmatch(host):
+        if self._subscriptions.settings.url or not _is_place(host):
             return ""
         return f"{scheme}://{host}"
+
+
+def _is_place(text: str) -> bool:
+    """Whether a Host header is one: a name or an address, perhaps with a port."""
+    found = _HOST.fullmatch(text)
+    if found is None or int(found["port"] or 1) > 65535:
+        return False
+    name = found["name"]
+    return pack(name[1:-1] if name.startswith("[") else name) is not None or is_hostname(name)

@@ -37,13 +37,12 @@ _TOKEN = 32  # characters: 185 bits
 _IS_TOKEN = re.compile(rf"[{_ALPHABET}]{{{_TOKEN}}}", re.ASCII)
 _SHOWS_NAMES = frozenset({"base64", "plain", "clash", "sing-box"})
 _NOWHERE = ShadowsocksLink("chacha20-ietf-poly1305", "nowhere", "127.0.0.1", 1)
-_KEPT_OUT = frozenset({"user_disabled", "user_expired", "over_quota", "no_room"})
+_KEPT_OUT = frozenset({"user_disabled", "user_expired", "over_quota"})
 """States in which there is nothing to connect to; who may not connect at this hour only keeps the servers."""
 _WHY = {
     "user_disabled": "Your access is switched off",
     "user_expired": "Your access has expired",
     "over_quota": "Your data volume is used up",
-    "no_room": "There is no room for you just now",
     "outside_hours": "You may not connect at this hour",
 }
 

@@ -12,6 +12,7 @@ from vpn.domain.address import pack
 from vpn.domain.hostname import is_hostname
 from vpn.settings.values import Networks, Section
 
+_IN_A_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
 _IN_A_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*", re.ASCII)
 
 
@@ -28,7 +29,7 @@ def _check_base(value: str) -> str:
     named = is_hostname(host) or pack(host) is not None
     if parts.scheme not in ("http", "https") or not named or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(problem)
-    if not _IN_A_URL.fullmatch(value) or value.endswith(("?", "#")):
+    if not (_IN_A_URL.fullmatch(value) and _IN_A_PATH.fullmatch(parts.path)) or value.endswith(("?", "#")):
         raise ValueError(problem)
     return value.rstrip("/")
 
