@@ -77,7 +77,7 @@ def test_a_typo_is_named_with_its_line_and_the_right_spelling(tmp_path, name, te
             "VPN_QUUX",
             "x",
             "VPN_QUUX: there is no setting quux",
-            "known are data_dir, server, proxy, policy, bans, shaping, sessions, statistics, metrics, health, api,",
+            "known are data_dir, server, subscriptions, proxy, policy, bans, shaping, sessions, statistics, metrics,",
         ),
         ("VPN_LOG__LEVEL", "loud", "VPN_LOG__LEVEL: log.level cannot be 'loud'", "expected 'debug', "),
         ("VPN_PROXY__WORKERS", "0", "VPN_PROXY__WORKERS: proxy.workers cannot be '0'", "expected greater than"),
