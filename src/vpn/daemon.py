@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ import uvloop
 from vpn import logs, privileges
 from vpn.api import in_process
 from vpn.api.auth import trusted
+from vpn.api.certificate import APICertificate
+from vpn.api.outline.listener import OutlineListener
 from vpn.api.server import APIServer
 from vpn.data_directory import DataDirectory
 from vpn.domain.address import Endpoint
@@ -31,7 +34,8 @@ from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.surroundings import Daemon
 from vpn.services.authentication import Authentication
 from vpn.services.data_plane import check_files
-from vpn.services.sockets import bind_all, port_trouble
+from vpn.services.outline.service import Gate
+from vpn.services.sockets import bind_all, listen_on, port_trouble
 from vpn.services.spare_memory import share_heap
 from vpn.services.users import Admission
 from vpn.settings.model import Settings
@@ -55,6 +59,8 @@ class Announcement(NamedTuple):
     """The links of the first user; only at the first start."""
     unserved: Mapping[str, str] = {}
     """Why managed inbounds are not served, by their names."""
+    api_tls: bool = False
+    """Whether the API is reached in TLS."""
 
 
 class _Opened(NamedTuple):
@@ -64,6 +70,7 @@ class _Opened(NamedTuple):
     bound: list[Bound]
     standing: privileges.Standing
     observation: Observation
+    certificate: APICertificate | None
 
 
 def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], None]) -> None:
@@ -85,12 +92,14 @@ def serve(reread: Callable[[], Settings], announce: Callable[[Announcement], Non
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # workers inherit it
     # Ports first: if one is taken, nothing has been written yet. The account next: what is written is its own,
     # and the loop may have threads.
-    api_socket = _listen(settings.api.listen, "api.listen")
+    api_socket = listen_on(settings.api.listen, partial(port_trouble, setting="api.listen"))
     bound = bind_all(inbounds_of(settings.proxy), settings.proxy.workers)
     standing = privileges.settle(settings.process.user, settings.data_dir)
     check_files(settings.proxy)  # as who will read them
+    tls = settings.api.tls
+    certificate = APICertificate(str(tls.certificate), str(tls.key)) if tls is not None else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(reread, settings, announce, _Opened(api_socket, bound, standing, observation)))
+        runner.run(_serve(reread, settings, announce, _Opened(api_socket, bound, standing, observation, certificate)))
 
 
 def call_in_process(settings: Settings, method: str, target: str, body: bytes) -> tuple[int, bytes]:
@@ -115,7 +124,7 @@ def call_in_process(settings: Settings, method: str, target: str, body: bytes) -
 async def _serve(
     reread: Callable[[], Settings], settings: Settings, announce: Callable[[Announcement], None], opened: _Opened
 ) -> None:
-    api_socket, bound, standing, observation = opened
+    api_socket, bound, standing, observation, certificate = opened
     log = structlog.get_logger("daemon")
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -137,7 +146,8 @@ async def _serve(
             house.subscriptions.listens(Endpoint(*api_socket.getsockname()[:2]))
             observation.watch(house.feed, house.data_plane, supervisor)
             unix_socket = directory.listen()
-            servers = [APIServer(house.app, api_socket), APIServer(trusted(house.app), unix_socket)]
+            servers = [_over_tcp(house, api_socket, certificate), APIServer(trusted(house.app), unix_socket)]
+            outline = OutlineListener(house.outline_app)
             tasks: list[asyncio.Task[None]] = []
             try:
                 await house.bans.start(supervisor.ban)
@@ -149,8 +159,10 @@ async def _serve(
                 links = (await house.access.links(first.user, password=first.password)).uris if first else []
                 for server in servers:
                     server.start()
+                await house.outline.run(Gate(outline.open, outline.close))
                 log.log(standing.level, standing.event, **standing.fields)
-                if not await _announce(announce, _announcement(house, directory, api_socket, links), house):
+                shown = _announcement(house, directory, api_socket, links)._replace(api_tls=certificate is not None)
+                if not await _announce(announce, shown, house):
                     tasks.append(asyncio.create_task(_note_welcome_later(house)))
                 listening = [str(each.listen) for each in house.data_plane.inbounds()]
                 gc.freeze()  # looking for garbage among all that stays would hold up the API for a tenth of a second
@@ -162,6 +174,7 @@ async def _serve(
             finally:
                 supervisor.kill()
                 house.streams.close()  # they would be waited for
+                await outline.close()
                 for server in servers:
                     await server.stop()
                 authentication.close()
@@ -170,6 +183,14 @@ async def _serve(
                 await observation.close()
                 directory.api_socket.unlink(missing_ok=True)
             log.info("stopped")
+
+
+def _over_tcp(house: House, sock: socket.socket, certificate: APICertificate | None) -> APIServer:
+    """The API's listener besides its Unix socket."""
+    if certificate is None:
+        return APIServer(house.app, sock)
+    house.data_plane.tell(lambda _: certificate.renew())
+    return APIServer(house.app, sock, tls=certificate.context)
 
 
 async def _start(supervisor: Supervisor, house: House) -> None:
@@ -246,19 +267,3 @@ def _announcement(
         first_links=first_links,
         unserved=house.data_plane.unserved,
     )
-
-
-def _listen(listen: Endpoint, setting: str) -> socket.socket:
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(*listen, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        sock = socket.socket(family, kind)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-            sock.listen(1024)
-        except OSError:
-            sock.close()
-            raise
-        return sock
-    except (OSError, UnicodeError) as error:
-        raise port_trouble(listen, error, setting) from None

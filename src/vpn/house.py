@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from vpn.api.app import Services, create_app
 from vpn.api.events_stream import EventStreams
+from vpn.api.outline.app import OutlineServices, create_outline_app
 from vpn.data_directory import DataDirectory
 from vpn.domain.errors import Unavailable
 from vpn.domain.rollups import Kind
@@ -33,6 +34,12 @@ from vpn.services.metrics.loop_lag import LoopLag
 from vpn.services.metrics.service import MetricsService, Sources
 from vpn.services.metrics.tally import Tally
 from vpn.services.monitoring import Monitoring
+from vpn.services.outline import metrics as outline_metrics
+from vpn.services.outline.keys import KeyService
+from vpn.services.outline.ports import KeyPorts
+from vpn.services.outline.server import ServerService
+from vpn.services.outline.service import OutlineService
+from vpn.services.outline.state import StateBook
 from vpn.services.policy import PolicyService
 from vpn.services.policy_trial import stored_groups
 from vpn.services.renewal import Renewal
@@ -103,6 +110,9 @@ class House(NamedTuple):
     lag: LoopLag
     upkeep: SessionUpkeep
     statistics: StatisticsService
+    outline: OutlineService
+    outline_app: Callable[[], FastAPI]
+    """Makes it; where it is not served, it is not in memory."""
 
     def watch(self, supervisor: Supervisor) -> None:
         """These workers serve, from now on."""
@@ -184,6 +194,22 @@ async def build(
         used = UsageService(user_store, usage, enforcement, snapshots)
         groups = GroupService(group_store, snapshots, clock)
         access = AccessService(data_plane, user_secrets, groups)
+        outline = _outline(
+            _People(users, user_store, user_secrets, groups),
+            inbounds,
+            data_plane,
+            secrets,
+            outline_metrics.Sources(
+                user_store,
+                usage,
+                StatisticsStore(database),
+                enforcement.zones,
+                live,
+                monitoring.history,
+                monitoring.rate,
+            ),
+            clock,
+        )
         services = Services(
             users=users,
             groups=groups,
@@ -195,6 +221,7 @@ async def build(
             status=status,
             data_plane=data_plane,
             inbounds=inbounds,
+            outline=outline.service,
             bans=bans,
             policy=policy,
             sessions=sessions.history,
@@ -203,7 +230,9 @@ async def build(
             log_lines=observation.memory.lines,
             telemetry=observation.memory.events,
             monitoring=monitoring,
-            monitoring_files=lambda: monitoring_files(settings.api.listen, directory.token),
+            monitoring_files=lambda: monitoring_files(
+                settings.api.listen, directory.token, "https" if settings.api.tls else "http"
+            ),
             metrics=metrics if settings.metrics.enabled else None,
         )
         monitoring.observe(feed, writer, observation.memory.events.follow)
@@ -234,6 +263,8 @@ async def build(
                 lag=lag,
                 statistics=sessions.statistics,
                 upkeep=sessions.upkeep,
+                outline=outline.service,
+                outline_app=outline.make_app,
             )
         finally:
             await finder.close()
@@ -277,6 +308,42 @@ def _sessions(settings: Settings, directory: DataDirectory, database: Database, 
         SessionUpkeep(store, settings.sessions, time.time),
         StatisticsService(StatisticsStore(database), rollups, unstored, settings.statistics, time.time),
     )
+
+
+class _People(NamedTuple):
+    """What has to do with users."""
+
+    users: UserService
+    store: UserStore
+    secrets: UserSecrets
+    groups: GroupService
+
+
+class _Outline(NamedTuple):
+    """What has to do with Outline."""
+
+    service: OutlineService
+    make_app: Callable[[], FastAPI]
+
+
+def _outline(
+    people: _People,
+    inbounds: InboundService,
+    data_plane: DataPlane,
+    secrets: SecretStore,
+    sources: outline_metrics.Sources,
+    clock: Callable[[], datetime],
+) -> _Outline:
+    book = StateBook(secrets)
+    ports = KeyPorts(inbounds, lambda: data_plane.server)
+    service = OutlineService(book, ports, lambda: data_plane.server, clock)
+    keys = KeyService(people.users, people.store, people.secrets, book, ports)
+    services = OutlineServices(
+        keys,
+        ServerService(book, ports, people.groups, lambda: data_plane.server),
+        outline_metrics.MetricsService(keys, sources, clock),
+    )
+    return _Outline(service, partial(create_outline_app, services, service.find_secret))
 
 
 async def _open_secrets(directory: DataDirectory, facts: FactStore) -> SecretBox:

@@ -96,7 +96,7 @@ async def test_every_error_has_the_one_shape(call, method, target, body, status,
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(app, monkeypatch):
-    monkeypatch.setattr("vpn.api.app.BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr("vpn.api.bounded_body.BODY_TIMEOUT", 0.05)
     statuses = []
 
     async def receive():

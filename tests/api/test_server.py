@@ -1,9 +1,12 @@
 import asyncio
 import json
 import socket
+import ssl
 
 import pytest
 
+from tests.support.certificates import Authority
+from vpn.api.certificate import APICertificate
 from vpn.api.server import APIServer
 
 pytestmark = pytest.mark.anyio
@@ -69,3 +72,37 @@ async def test_what_was_never_started_stops_too():
     sock = socket.create_server(("127.0.0.1", 0))
     await APIServer(hello, sock).stop()
     sock.close()
+
+
+@pytest.fixture
+async def secure(tmp_path):
+    """The address of a quiet server in TLS, and the authority that its certificate is of."""
+    authority = Authority(tmp_path)
+    sock = socket.create_server(("127.0.0.1", 0))
+    certificate = APICertificate(*map(str, authority.issue("api")))
+    server = APIServer(hello, sock, tls=certificate.context, quiet=True)
+    server.start()
+    yield sock.getsockname(), authority
+    await server.stop()
+
+
+async def test_tls_and_what_is_no_http_in_it(secure):
+    address, authority = secure
+    context = ssl.create_default_context(cafile=str(authority.file))
+    for said, expected in ((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"hello"), (b"what?\r\n\r\n", b"close\r\n\r\n")):
+        reader, writer = await asyncio.open_connection(*address, ssl=context)
+        writer.write(said)
+        received = await asyncio.wait_for(reader.readuntil(expected), 10)
+        assert b"code" not in received
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"])
+async def test_a_handshake_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch, said):
+    monkeypatch.setattr("vpn.api.server.HANDSHAKE_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        server = APIServer(hello, sock, tls=APICertificate(*map(str, Authority(tmp_path).issue("api"))).context)
+        server.start()
+        assert await answer(sock.getsockname(), said) == b""
+        await server.stop()

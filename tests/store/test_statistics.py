@@ -56,3 +56,12 @@ async def test_what_is_read_is_of_one_moment(database, url):
         await add(url, [over(BEGIN + 1.0)])
         assert (await connection.exec_driver_sql("SELECT count(*) FROM rollups")).scalar() == before == 0
     assert (await reader.total(WEEK))[1].closed == 1
+
+
+async def test_when_somebody_moved_something_last(store, url):
+    ended = [over(BEGIN + 5 * HOUR, "alice"), over(BEGIN + 6 * DAY + HOUR + 5, "bob"), over(BEGIN + 6 * DAY, "bob")]
+    idle = [over(BEGIN + 6 * DAY, "carol", moved=(0, 0))]
+    await add(url, ended + idle, fold_at=BEGIN + 7 * DAY)
+    seen = await store.last_seen("user", WEEK)
+    assert seen == {"alice": BEGIN, "bob": BEGIN + 6 * DAY + HOUR}, "long ago, the day is enough"
+    assert await store.last_seen("user", Range(BEGIN + 7 * DAY, BEGIN + 8 * DAY)) == {}

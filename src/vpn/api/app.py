@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpn import __version__
 from vpn.api import errors
 from vpn.api.auth import Guard, documented
+from vpn.api.bounded_body import BoundedBody
 from vpn.api.events_stream import EventStreams
 from vpn.api.routes import acl as acl_routes
 from vpn.api.routes import bans as ban_routes
@@ -26,6 +24,7 @@ from vpn.api.routes import live_sessions as live_session_routes
 from vpn.api.routes import logs as log_routes
 from vpn.api.routes import metrics as metrics_routes
 from vpn.api.routes import monitoring as monitoring_routes
+from vpn.api.routes import outline as outline_routes
 from vpn.api.routes import policy as policy_routes
 from vpn.api.routes import reload as reload_routes
 from vpn.api.routes import roster as roster_routes
@@ -47,6 +46,7 @@ from vpn.services.inbounds import InboundService
 from vpn.services.log_lines import RecentLines
 from vpn.services.metrics.service import MetricsService
 from vpn.services.monitoring import Monitoring
+from vpn.services.outline.service import OutlineService
 from vpn.services.policy import PolicyService
 from vpn.services.policy_source import LARGEST as LARGEST_POLICY
 from vpn.services.renewal import Renewal
@@ -62,7 +62,6 @@ from vpn.services.users import UserService
 
 LARGEST_BODY = 1024 * 1024  # bytes
 LARGER_BODIES = {roster_routes.PATH: 16 * 1024 * 1024, policy_routes.PREFIX: LARGEST_POLICY}
-BODY_TIMEOUT = 10.0  # seconds
 
 _DESCRIPTION = """\
 Everything that the command line, the dashboard and bots do goes through here.
@@ -87,6 +86,7 @@ class Services(NamedTuple):
     status: StatusService
     data_plane: DataPlane
     inbounds: InboundService
+    outline: OutlineService
     bans: BanService
     policy: PolicyService
     sessions: SessionHistory
@@ -111,7 +111,7 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
         redirect_slashes=False,
     )
     errors.install(app)
-    app.add_middleware(_BoundedBody)
+    app.add_middleware(BoundedBody, largest=LARGEST_BODY, larger=LARGER_BODIES)
     if tracer is not None:
         app.add_middleware(Traced, tracer=tracer)
     metrics = services.metrics
@@ -135,6 +135,7 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
         live_session_routes.router(services.monitoring.sessions),
         system_routes.router(services.monitoring, services.status),
         event_routes.router(services.monitoring.events, services.streams),
+        outline_routes.router(services.outline),
         ban_routes.router(services.bans),
         link_routes.router(),
         policy_routes.router(services.policy),
@@ -155,37 +156,3 @@ def create_app(services: Services, token: str, tracer: Tracer | None = None) -> 
 
 async def _show_docs(_request: Request) -> RedirectResponse:
     return RedirectResponse("/docs")
-
-
-class _BoundedBody:
-    """Reads no more of a request than is allowed at its path, and waits no longer than `BODY_TIMEOUT` for it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        largest = left = next(
-            (most for path, most in LARGER_BODIES.items() if scope["path"].startswith(path)), LARGEST_BODY
-        )
-        deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT
-        complete = False
-
-        async def bounded() -> Message:
-            nonlocal left, complete
-            if complete:
-                return await receive()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, f"the body did not come within {BODY_TIMEOUT:.0f} seconds") from None
-            complete = not message.get("more_body")
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise HTTPException(413, f"the body is larger than {largest} bytes")
-            return message
-
-        await self._app(scope, bounded, send)

@@ -27,6 +27,7 @@ Closing the generator closes the connection; it raises Unreachable where the ser
 
 MOST_SILENT = 45.0  # seconds; a stream says something every fifteen
 
+_OUTLINE = "/api/outline"
 _POLICY = "/api/policy"
 _SESSIONS = "/api/sessions"
 
@@ -178,6 +179,22 @@ class Client:
     def draw_qr_code(self, text: str, picture: str) -> bytes:
         """A QR code; `picture` is ``terminal``, ``svg`` or ``png``."""
         return self._content("POST", "/api/links/qr", {"text": text, "picture": picture})
+
+    def outline(self) -> dict[str, Any]:
+        """How the Outline API is served."""
+        return self._request("GET", _OUTLINE)
+
+    def enable_outline(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Serve the Outline API; `wish` is of listen, inbound, port and method."""
+        return self._request("PUT", _OUTLINE, wish)
+
+    def disable_outline(self) -> None:
+        """Serve the Outline API no longer."""
+        self._request("DELETE", _OUTLINE)
+
+    def rotate_outline(self) -> dict[str, Any]:
+        """Serve the Outline API below another secret path."""
+        return self._request("POST", f"{_OUTLINE}/rotate")
 
     def usage(self, name: str, days: int) -> dict[str, Any]:
         """What a user has used."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 
 import h11
@@ -17,6 +18,7 @@ from vpn.api.errors import malformed
 GRACE = 2  # seconds that requests under way have to end
 HEAD_TIMEOUT = 10.0  # seconds a client has for the head of a request
 MOST_CONNECTIONS = 512  # on one socket; requests over others are answered 503
+HANDSHAKE_TIMEOUT = 10.0  # seconds a client has for TLS
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
 
 
@@ -24,6 +26,8 @@ class _Protocol(H11Protocol):
     """HTTP/1.1 with a bound on how long a request's head may take, and our answer to what is none."""
 
     _deadline: asyncio.TimerHandle | None = None
+    bad_request = malformed()
+    """The body of the answer to what is not HTTP."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; its first request has to follow."""
@@ -49,7 +53,7 @@ class _Protocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP."""
         del msg
-        body = malformed()
+        body = self.bad_request
         head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
         self.transport.close()
@@ -64,8 +68,34 @@ class _Protocol(H11Protocol):
             self._deadline = None
 
 
+class _QuietProtocol(_Protocol):
+    """The same, which does not say what this is."""
+
+    bad_request = b""
+
+
 class _Server(uvicorn.Server):
-    """Leaves signals to the daemon."""
+    """Leaves signals to the daemon, and waits no minute for TLS."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        config = self.config
+
+        def connected() -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        timeout = HANDSHAKE_TIMEOUT if config.ssl else None
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                connected, sock=sock, ssl=config.ssl, ssl_handshake_timeout=timeout, backlog=config.backlog
+            )
+            for sock in sockets or ()
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -73,13 +103,21 @@ class _Server(uvicorn.Server):
 
 
 class APIServer:
-    """One listening socket and the application behind it."""
+    """One listening socket and the application behind it.
 
-    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
+    Args:
+        tls: None: HTTP is spoken without TLS.
+        quiet: who does not speak HTTP is not told what this is.
+    """
+
+    def __init__(
+        self, app: ASGIApp, sock: socket.socket, *, tls: ssl.SSLContext | None = None, quiet: bool = False
+    ) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",
-            http=_Protocol,
+            http=_QuietProtocol if quiet else _Protocol,
+            ssl_context_factory=(lambda _config, _usual: tls) if tls is not None else None,
             limit_concurrency=MOST_CONNECTIONS,
             ws="none",
             log_config=None,

@@ -18,7 +18,19 @@ from vpn.domain.errors import Invalid
 
 _COMMANDS = {"serve": "serve", "reload": "reload", "status": "status", "logs": "logs", "version": "status"}
 """Commands, and the modules that they are in."""
-_GROUPS = ("users", "groups", "inbounds", "policy", "bans", "links", "sessions", "stats", "subscription", "monitor")
+_GROUPS = (
+    "users",
+    "groups",
+    "inbounds",
+    "policy",
+    "bans",
+    "links",
+    "sessions",
+    "stats",
+    "subscription",
+    "monitor",
+    "outline",
+)
 _WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")
 _WITHOUT_VALUE = ("--verbose",)
 _DOCUMENTS = ("uri", "base64", "clash", "sing-box", "sip008", "outline", "wireguard")

@@ -61,7 +61,7 @@ def serve(
 
 def announce(announcement: Announcement) -> None:
     """Tell a person what to do now. The first user's password is shown this once."""
-    api = f"http://{announcement.api}"
+    api = f"{'https' if announcement.api_tls else 'http'}://{announcement.api}"
     print(f"\nvpn-manager {__version__} is serving\n")
     for inbound in announcement.inbounds:
         print(f"  {_SPOKEN[inbound.protocol]:22} {inbound.listen}{' (TLS)' if inbound.tls else ''}")

@@ -15,15 +15,16 @@ MARK = "Made by: vpn monitor dashboards export"
 """Stands in each file, so that a later export knows what it may replace."""
 
 
-def monitoring_files(api: Endpoint, token: PurePath) -> dict[str, str]:
+def monitoring_files(api: Endpoint, token: PurePath, scheme: str = "http") -> dict[str, str]:
     """The text of each file, by its path.
 
     Args:
         api: where metrics are had.
         token: the file with the token that they need.
+        scheme: ``http`` or ``https``.
     """
     files = {
-        "prometheus.yml": _prometheus(api, token),
+        "prometheus.yml": _prometheus(api, token, scheme),
         "alerts.yml": f"# {MARK}\n{rules_text(alerts())}",
         "grafana/provisioning/datasources/vpn-manager.yml": _datasource(),
         "grafana/provisioning/dashboards/vpn-manager.yml": _provider(),
@@ -34,7 +35,7 @@ def monitoring_files(api: Endpoint, token: PurePath) -> dict[str, str]:
     return files
 
 
-def _prometheus(api: Endpoint, token: PurePath) -> str:
+def _prometheus(api: Endpoint, token: PurePath, scheme: str) -> str:
     # JSON's strings are YAML's, too.
     return f"""\
 # {MARK}
@@ -47,6 +48,7 @@ rule_files:
   - alerts.yml
 scrape_configs:
   - job_name: vpn
+    scheme: {scheme}
     metrics_path: /metrics
     authorization:
       type: Bearer

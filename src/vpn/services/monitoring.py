@@ -76,6 +76,10 @@ class Monitoring:
         self.sessions.run(supervisor)
         self.health.run(supervisor)
 
+    def rate(self) -> float:
+        """Bytes per second that all together move just now."""
+        return self._traffic.total().total
+
     async def run(self) -> None:
         """Go on until cancelled."""
         loop = asyncio.get_running_loop()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Sequence
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from vpn.domain.address import Endpoint
@@ -11,6 +15,9 @@ from vpn.domain.errors import Unavailable
 from vpn.domain.inbound import Inbound
 from vpn.proxy.binding import Bound, bind
 from vpn.settings.plane import setting_of
+
+_TRIES = 50  # to find a port that is free
+_QUIET = range(10_000, 32_768)  # from there on, Linux takes ports for connections that go out
 
 Plan = list[tuple[Bound, Inbound]]
 """Sockets, and what they are to serve."""
@@ -44,17 +51,18 @@ def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
 def _trouble(inbound: Inbound, error: OSError | ValueError) -> Unavailable:
     if inbound.managed:
         hint = f"choose another address: vpn inbounds edit {inbound.name} --listen HOST:PORT"
-        return _port_trouble(inbound.listen, error, hint)
+        return listen_trouble(inbound.listen, error, hint)
     return port_trouble(inbound.listen, error, setting_of(inbound.name))
 
 
 def port_trouble(listen: Endpoint, error: OSError | ValueError, setting: str) -> Unavailable:
     """An address of the settings that cannot be listened on, in words."""
     variable = f"VPN_{setting.upper().replace('.', '__')}"
-    return _port_trouble(listen, error, f"set {setting} (or {variable}) to another address")
+    return listen_trouble(listen, error, f"set {setting} (or {variable}) to another address")
 
 
-def _port_trouble(listen: Endpoint, error: OSError | ValueError, hint: str) -> Unavailable:
+def listen_trouble(listen: Endpoint, error: OSError | ValueError, hint: str) -> Unavailable:
+    """An address that cannot be listened on, in words."""
     number = error.errno if isinstance(error, OSError) else None
     ways_out = {
         errno.EADDRINUSE: "stop what uses it, or ",
@@ -134,3 +142,42 @@ def close_new(plan: Plan, served: Sequence[Bound]) -> None:
             bound.amend(bound.wanted)
         else:
             bound.close()
+
+
+def listen_on(listen: Endpoint, trouble: Callable[[Endpoint, OSError | ValueError], Unavailable]) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        Unavailable: what `trouble` makes of it, where the address cannot be listened on.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(*listen, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, kind)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(1024)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+    except (OSError, ValueError) as error:
+        raise trouble(listen, error) from None
+
+
+def free_port(host: str) -> int:
+    """A port that nobody has just now, neither for TCP nor for UDP, and that no outgoing connection takes by chance.
+
+    Raises:
+        Unavailable: the host is none of this machine's.
+    """
+    with listen_on(Endpoint(host, 0), partial(listen_trouble, hint="name an address of this machine")) as probe:
+        family, address = probe.family, probe.getsockname()[0]
+    for _ in range(_TRIES):
+        port = _QUIET.start + secrets.randbelow(len(_QUIET))
+        stream, datagrams = socket.socket(family), socket.socket(family, socket.SOCK_DGRAM)
+        with stream, datagrams, contextlib.suppress(OSError):
+            stream.bind((address, port))
+            datagrams.bind((address, port))
+            return port
+    raise Unavailable("no_free_port", f"no free port was found on {host}", "name one that is free")

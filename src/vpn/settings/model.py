@@ -21,10 +21,20 @@ from vpn.settings.telemetry import TelemetrySettings
 from vpn.settings.values import AbsolutePath, Listen, Section
 
 
+class APITLSSettings(Section):
+    """TLS on the API's port."""
+
+    certificate: AbsolutePath = Field(
+        description="PEM file of the certificate and those it was issued with; read again by a reload."
+    )
+    key: AbsolutePath = Field(description="PEM file of its private key.")
+
+
 class APISettings(Section):
     """The REST API."""
 
     listen: Listen = Field(Endpoint("127.0.0.1", 9090), description="Where the API listens, besides its socket.")
+    tls: APITLSSettings | None = Field(None, description="TLS there.")
 
 
 class DatabaseSettings(Section):

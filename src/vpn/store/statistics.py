@@ -8,7 +8,7 @@ from sqlalchemy import CTE, BigInteger, Select, cast, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vpn.domain.rollups import OTHERS, Kind, Sums
-from vpn.domain.spans import Progress, Range, Span, ceil, cover, floor, starts, widen
+from vpn.domain.spans import DAY, Progress, Range, Span, ceil, cover, floor, starts, widen
 from vpn.store.database import Database
 from vpn.store.tables import rollup_progress, rollups
 
@@ -93,6 +93,20 @@ class StatisticsStore:
                     at = floor(by, start)
                     found[at] = found.get(at, Sums()).plus(Sums(*counts))
         return wide, found
+
+    async def last_seen(self, kind: Kind, wanted: Range) -> dict[str, int]:
+        """When those of a kind moved something last in a range: the beginning of the hour, or, if that is more than two
+        days before its end, of the day."""
+        some = select(rollups.c.key, rollups.c.start).where(
+            rollups.c.kind == kind, rollups.c.bytes_sent + rollups.c.bytes_received > 0, rollups.c.start < wanted.end
+        )
+        recent = max(floor("hour", wanted.first), floor("day", wanted.end) - 2 * DAY)
+        hours = some.where(rollups.c.span == "hour", rollups.c.start >= recent)
+        days = some.where(rollups.c.span == "day", rollups.c.start >= wanted.first)
+        both = union_all(hours, days).cte("seen")
+        async with self._database.begin_reading() as connection:
+            rows = await connection.execute(select(both.c.key, func.max(both.c.start)).group_by(both.c.key))
+            return {key: int(start) for key, start in rows}
 
     async def progress(self) -> Progress:
         """What is kept in spans of which length."""

@@ -1,0 +1,1 @@
+"""Outline: users as access keys, for programs that manage Outline servers (docs/outline.md)."""
