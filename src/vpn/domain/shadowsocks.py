@@ -15,9 +15,8 @@ import secrets
 import msgspec
 
 from vpn.domain.errors import Invalid
+from vpn.domain.random_text import random_text
 
-# No character that is mistaken for another, or that a shell or a URL would want quoted.
-_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _SECRET = 22  # characters: 128 bits
 _NEAR = 0.5  # of 1: so alike are names that may have been mistaken for each other, as chacha20 is
 _PURPOSE = b"vpn-manager 2022"  # of the keys that are made of users' secrets
@@ -72,7 +71,7 @@ def method_of(name: str) -> Method:
 
 def make_secret() -> str:
     """A user's secret for Shadowsocks, of 128 bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET))
+    return random_text(_SECRET)
 
 
 def make_key(method: Method) -> str:

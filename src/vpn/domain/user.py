@@ -10,14 +10,13 @@ import msgspec
 
 from vpn.domain.errors import Invalid
 from vpn.domain.limits import NO_LIMITS, Limits
+from vpn.domain.random_text import random_text
 
 NAME_LIMIT = 64
 NOTE_LIMIT = 500
 PASSWORD_LIMIT = 255  # bytes of UTF-8; RFC 1929 has one length byte
 
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._@+-]*"
-# No character that is mistaken for another, or that a shell or a URL would want quoted.
-_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,4 +118,4 @@ def make_credential() -> int:
 
 def make_password() -> str:
     """A random password of 116 bits that survives shells, URLs and being read aloud."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(20))
+    return random_text(20)

@@ -7,12 +7,12 @@ its digest, and void as soon as there is another one.
 from __future__ import annotations
 
 import re
-import secrets
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from vpn.domain.address import Endpoint
+from vpn.domain.random_text import random_text
 from vpn.domain.standing import expires
 from vpn.domain.user import User
 from vpn.links.documents import outline
@@ -32,9 +32,8 @@ from vpn.store.users import UserStore
 KIND = "subscription"
 PREFIX = "/sub/"
 """Where subscriptions are served; nothing else is."""
-_ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _TOKEN = 32  # characters: 185 bits
-_IS_TOKEN = re.compile(rf"[{_ALPHABET}]{{{_TOKEN}}}", re.ASCII)
+_IS_TOKEN = re.compile(rf"[A-Za-z0-9]{{{_TOKEN}}}", re.ASCII)
 _SHOWS_NAMES = frozenset({"base64", "plain", "clash", "sing-box"})
 _NOWHERE = ShadowsocksLink("chacha20-ietf-poly1305", "nowhere", "127.0.0.1", 1)
 _KEPT_OUT = frozenset({"user_disabled", "user_expired", "over_quota"})
@@ -223,4 +222,4 @@ def document(subscription: Subscription, format: Format) -> str:
 
 def make_token() -> str:
     """A new token, of 185 bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_TOKEN))
+    return random_text(_TOKEN)
