@@ -99,6 +99,8 @@ def test_codes_on_the_terminal(vpn, alice):
 
 def test_a_code_in_a_file(vpn, alice, tmp_path):
     file = tmp_path / "code.png"
+    file.write_bytes(b"")
+    file.chmod(0o644)
     assert vpn("users", "qr", "alice", "--inbound", "phones", "--output", str(file)).code == 0
     assert scan(file.read_bytes()) == alice[0]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

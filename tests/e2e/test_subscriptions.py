@@ -1,6 +1,7 @@
 """Links and subscriptions of a real daemon, as printed, fetched, scanned, and cut off."""
 
 import base64
+import contextlib
 import json
 import re
 import subprocess
@@ -15,10 +16,11 @@ from tests.support.curl import curl
 from tests.support.daemon import VPN, environment, running_daemon
 from tests.support.origin import origin
 from tests.support.plane import read_exactly
+from tests.support.postgres import running_postgres
 from tests.support.programs import find_program, run_program
 from tests.support.qr_codes import codes_in, picture_of, scan
 from tests.support.servers import echo, tcp_server
-from tests.support.shadowsocks_programs import open_tunnel, sing_box_program, ss_local
+from tests.support.shadowsocks_programs import open_tunnel, sing_box, sing_box_program, ss_local
 from tests.support.terminal import on_terminal
 from tests.support.waiting import until
 from vpn.links import schemes
@@ -66,15 +68,24 @@ def status_of(url, *options):
 # --- links
 
 
-def test_a_link_as_printed_connects_until_the_key_is_renewed(daemon):
-    daemon.add_user("renewed")
-    [link] = map(schemes.parse, links_of(daemon, "renewed", "--inbound", "phones"))
-    with tcp_server(echo) as port, ss_local(link.method, link.password, link.port) as local:
-        with open_tunnel(local, port) as tunnel, socks(daemon, "renewed", port) as other:
+def client_of(link, directory):
+    """Other people's client of a link."""
+    if link.method.startswith("2022"):
+        return sing_box(link.method, link.password, link.port, directory)
+    return ss_local(link.method, link.password, link.port)
+
+
+@pytest.mark.parametrize("inbound", ["phones", "modern"])
+def test_a_link_as_printed_connects_until_the_key_is_renewed(daemon, tmp_path, inbound):
+    user = f"renewed-{inbound}"
+    daemon.add_user(user)
+    [link] = map(schemes.parse, links_of(daemon, user, "--inbound", inbound))
+    with tcp_server(echo) as port, client_of(link, tmp_path) as local:
+        with open_tunnel(local, port) as tunnel, socks(daemon, user, port) as other:
             tunnel.sendall(b"x")
             assert tunnel.recv(1) == b"x"
-            assert daemon.vpn("users", "renew", "renewed").code == 0
-            assert tunnel.recv(1) == b""
+            assert daemon.vpn("users", "renew", user).code == 0
+            assert closed(tunnel)
             other.sendall(b"y")
             assert other.recv(1) == b"y", "who came by the password stays"
         with open_tunnel(local, port) as tunnel:
@@ -82,21 +93,24 @@ def test_a_link_as_printed_connects_until_the_key_is_renewed(daemon):
             tunnel.settimeout(0.5)
             with pytest.raises(TimeoutError):
                 tunnel.recv(1)
-    [renewed] = map(schemes.parse, links_of(daemon, "renewed", "--inbound", "phones"))
+    [renewed] = map(schemes.parse, links_of(daemon, user, "--inbound", inbound))
     with (
         tcp_server(echo) as port,
-        ss_local(renewed.method, renewed.password, renewed.port) as local,
+        client_of(renewed, tmp_path) as local,
         open_tunnel(local, port) as tunnel,
     ):
         tunnel.sendall(b"x")
         assert tunnel.recv(1) == b"x"
+    history = f"/api/sessions/history?user={user}&page_size=50"
     api = API(daemon.api, daemon.data_dir)
-    until(
-        lambda: (
-            "key_renewed"
-            in {each["reason"] for each in api.get("/api/sessions/history?user=renewed&page_size=50")["data"]}
-        )
-    )
+    until(lambda: "key_renewed" in {each["reason"] for each in api.get(history)["data"]})
+
+
+def closed(tunnel):
+    try:
+        return tunnel.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def socks(daemon, user, port):
@@ -216,12 +230,20 @@ def test_settings_are_in_force_after_a_reload(tmp_path):
         assert status_of(url) == "404"
 
 
-def test_a_url_outlives_the_daemon(tmp_path):
-    with running_daemon(tmp_path / "data") as daemon:
-        url = url_of(daemon, "me")
-    with running_daemon(tmp_path / "data") as daemon:
-        assert urlsplit(url_of(daemon, "me")).path == urlsplit(url).path
-        assert status_of(daemon.api + urlsplit(url).path) == "200"
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_url_outlives_the_daemon(tmp_path, kind):
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(running_postgres()).new_database() if kind == "postgresql" else ""
+        where = {"VPN_DATABASE__URL": database} if database else {}
+        with running_daemon(tmp_path / "data", **where) as daemon:
+            url = url_of(daemon, "me")
+            daemon.add_user("other")
+            old = url_of(daemon, "other")
+            assert daemon.vpn("subscription", "revoke", "other").code == 0
+        with running_daemon(tmp_path / "data", **where) as daemon:
+            assert urlsplit(url_of(daemon, "me")).path == urlsplit(url).path
+            assert status_of(daemon.api + urlsplit(url).path) == "200"
+            assert status_of(daemon.api + urlsplit(old).path) == "404"
 
 
 def test_no_token_is_in_any_log(tmp_path):

@@ -38,6 +38,7 @@ def show_qr_code(context: Context, text: str, file: Path | None) -> None:
     picture = context.client().draw_qr_code(text, file.suffix.lower().removeprefix("."))
     try:
         with open(file, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as opened:
+            os.fchmod(opened.fileno(), 0o600)  # there may have been a file
             opened.write(picture)
     except OSError as error:
         raise Unavailable("file_unwritable", f"{file}: {error.strerror}", "name a place with space") from None
