@@ -378,7 +378,11 @@ def test_an_address_that_is_taken_at_the_start_is_shown(data_dir):
     with running_daemon(data_dir) as daemon:
         outline = enable(daemon)
     parts = urlsplit(outline.url)
-    with socket.create_server((parts.hostname, parts.port)), running_daemon(data_dir) as daemon:
+    with socket.create_server((parts.hostname, parts.port)) as other, running_daemon(data_dir) as daemon:
         shown = daemon.vpn("outline", "show")
         assert "It is not served: cannot listen on" in shown.out
         assert "the Outline API is not served" in daemon.err
+        other.close()
+        assert enable(daemon).url == outline.url
+        assert outline.get("/server")["version"]
+        assert "not served" not in daemon.vpn("outline", "show").out

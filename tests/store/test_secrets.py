@@ -80,3 +80,10 @@ async def test_a_database_knows_its_key(database, tmp_path):
     with pytest.raises(Unavailable) as caught:
         await open_box(path, FactStore(database))
     assert caught.value.code == "key_mismatch"
+
+
+def test_a_digest_tells_nothing_without_the_key():
+    box = SecretBox(bytes(32))
+    assert box.digest(b"password") == box.digest(b"password") != box.digest(b"passwore")
+    assert SecretBox(b"\1" * 32).digest(b"password") != box.digest(b"password")
+    assert len(box.digest(b"")) == 64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import delete, insert, select
@@ -30,8 +29,8 @@ def number_of(owner: str) -> int:
 class SecretStore:
     """Secrets by owner (``users/7``, ``inbounds/phones``, ``server``) and kind; each method is one transaction.
 
-    No two owners have the same secret of one kind. Secrets are random, of 100 bits at least, so that their digests
-    tell nothing.
+    No two owners have the same secret of one kind. They are told apart by digests that need the key: a person may have
+    chosen one, and it could be guessed.
     """
 
     def __init__(self, database: Database, box: SecretBox) -> None:
@@ -48,7 +47,9 @@ class SecretStore:
     async def owner(self, kind: str, secret: str) -> str | None:
         """Whose secret this is, or None."""
         async with self._database.begin() as connection:
-            wanted = select(secrets.c.owner).where(secrets.c.kind == kind, secrets.c.digest == _digest(secret))
+            wanted = select(secrets.c.owner).where(
+                secrets.c.kind == kind, secrets.c.digest == self._box.digest(secret.encode())
+            )
             found: str | None = (await connection.execute(wanted)).scalar()
         return found
 
@@ -101,11 +102,7 @@ class SecretStore:
     def _rows(self, kind: str, made: Iterable[tuple[str, str]]) -> Iterable[dict[str, object]]:
         for owner, secret in made:
             sealed = self._box.seal(secret.encode(), f"{owner}/{kind}")
-            yield {"owner": owner, "kind": kind, "sealed": sealed, "digest": _digest(secret)}
+            yield {"owner": owner, "kind": kind, "sealed": sealed, "digest": self._box.digest(secret.encode())}
 
     def _open(self, owner: str, kind: str, sealed: bytes) -> str:
         return self._box.open(sealed, f"{owner}/{kind}").decode()
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

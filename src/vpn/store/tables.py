@@ -169,7 +169,7 @@ secrets = Table(
     Column("owner", String(100), primary_key=True),
     Column("kind", String(40), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
-    Column("digest", String(64), nullable=False),  # of the secret, which has too many bits to be guessed by it
+    Column("digest", String(64), nullable=False),  # of the secret, with the key (vpn.store.secrets)
     Index("ix_secrets_kind_digest", "kind", "digest", unique=True),
 )
 
