@@ -337,7 +337,7 @@ def _outline(
     book = StateBook(secrets)
     ports = KeyPorts(inbounds, lambda: data_plane.server)
     service = OutlineService(book, ports, lambda: data_plane.server, clock)
-    keys = KeyService(people.users, people.store, people.secrets, book, ports)
+    keys = KeyService(people.users, people.store, people.groups, people.secrets, book, ports)
     services = OutlineServices(
         keys,
         ServerService(book, ports, people.groups, lambda: data_plane.server),

@@ -32,7 +32,7 @@ class Outline:
         self.ports = KeyPorts(self.inbounds, lambda: self.server_settings)
         self.passwords = UserSecrets(services["secrets"])
         self.users: UserService = services["users"]
-        self.keys = KeyService(self.users, services["store"], self.passwords, self.book, self.ports)
+        self.keys = KeyService(self.users, services["store"], services["groups"], self.passwords, self.book, self.ports)
         self.server = ServerService(self.book, self.ports, services["groups"], lambda: self.server_settings)
         self.service = OutlineService(self.book, self.ports, lambda: self.server_settings, partial(datetime.now, UTC))
 

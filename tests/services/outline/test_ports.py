@@ -60,3 +60,14 @@ async def test_inbounds_are_not_added_without_end(outline, monkeypatch):
     with pytest.raises(Conflict, match="2 Shadowsocks inbounds already"):
         await outline.keys.add(NewKey(method="aes-256-gcm"))
     assert (await outline.keys.add(NewKey(port=port))).port == port
+
+
+async def test_a_key_leads_to_where_its_user_may_come(outline, groups):
+    await outline.inbounds.add("phones", {"protocol": "shadowsocks", "listen": "127.0.0.1:8400"})
+    await groups.add("staff", limits={"inbounds": ["main", "phones"]})
+    key = await outline.keys.add(NewKey())
+    assert key.port != 8400
+    await outline.users.edit(f"key-{key.id}", groups=["staff"])
+    assert (await outline.keys.get(key.id)).port == 8400
+    await groups.edit("staff", limits={"inbounds": ["main"]})
+    assert (await outline.keys.get(key.id)).port == key.port, "it leads nowhere, wherever it leads"

@@ -15,6 +15,7 @@ from vpn.domain.inbound import Inbound
 from vpn.domain.limits import Limits
 from vpn.domain.user import ALL_USERS, NAME_LIMIT, NAME_PATTERN, User, check_note, check_password
 from vpn.links import shadowsocks
+from vpn.services.groups import GroupService
 from vpn.services.outline.ports import KeyPorts, key_method
 from vpn.services.outline.state import KeyRecord, State, StateBook
 from vpn.services.user_secrets import UserSecrets
@@ -57,9 +58,16 @@ class KeyService:
     """Access keys: every user is one, whoever made it. Every change is in force when its method returns."""
 
     def __init__(
-        self, users: UserService, store: UserStore, passwords: UserSecrets, book: StateBook, ports: KeyPorts
+        self,
+        users: UserService,
+        store: UserStore,
+        groups: GroupService,
+        passwords: UserSecrets,
+        book: StateBook,
+        ports: KeyPorts,
     ) -> None:
         self._users = users
+        self._groups = groups
         self._store = store
         self._passwords = passwords
         self._book = book
@@ -168,9 +176,9 @@ class KeyService:
         found = list(users)
         passwords = await self._passwords.of_all([user.number for user in found])
         keys = []
-        for user in found:
+        for user, limits in zip(found, await self._groups.limits_of(found), strict=True):
             record = state.keys.get(user.number, _NO_RECORD)
-            inbound = self._ports.of_key(state, record)
+            inbound = self._ports.of_key(state, record, limits.inbounds or ())
             link = self._link(state, inbound, passwords[user.number])
             key = AccessKey(
                 id=_id(state, user.number),

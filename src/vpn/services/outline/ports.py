@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from vpn.domain.address import Endpoint
@@ -59,21 +59,21 @@ class KeyPorts:
         """
         return self.of_key(state, KeyRecord(inbound=state.inbound))
 
-    def of_key(self, state: State, record: KeyRecord) -> Inbound:
-        """Where a key leads to; if that inbound is no more, another one.
+    def of_key(self, state: State, record: KeyRecord, allowed: Collection[str] = ()) -> Inbound:
+        """Where a key leads to; if that inbound is no more, or not for this user, another one.
+
+        Args:
+            allowed: names of the inbounds that the user may come by; none: all.
 
         Raises:
             Unavailable: there is none.
         """
-        for name in filter(None, (record.inbound, state.home, state.inbound)):
-            found = self.find(name)
-            if found is not None:
-                return found
-        rest = self.usable()
-        if not rest:
+        usable = {inbound.name: inbound for inbound in self.usable()}
+        if not usable:
             problem = "there is no Shadowsocks inbound that access keys could lead to"
             raise Unavailable("outline_no_inbound", problem, "have one added: vpn outline enable")
-        return rest[0]
+        names = [name for name in (record.inbound, state.home, state.inbound, *usable) if name in usable]
+        return usable[next((name for name in names if name in allowed), names[0])]
 
     def place(self, state: State, inbound: Inbound) -> Endpoint:
         """The host and the port in an inbound's links."""
