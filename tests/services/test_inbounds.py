@@ -233,7 +233,7 @@ async def test_what_is_changed_while_the_daemon_stops_is_for_the_next(house, inb
     with tcp_server(echo) as port:
         tunnel = await house.tunnel("main", port)
         await house.data_plane.rest()
-        stopping = asyncio.create_task(house.daemon.supervisor.stop(0.5))
+        stopping = asyncio.create_task(house.daemon.supervisor.stop(30))
         state = await service.add("side", {"listen": f"127.0.0.1:{unused_port()}"})
         assert not state.served
         with pytest.raises(Unavailable, match="no daemon"):
