@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from vpn.store.inbounds import InboundStore, StoredInbound
+from vpn.store.sealed import SecretStore, owner_of_inbound
+from vpn.store.secrets import SecretBox
 
 pytestmark = pytest.mark.anyio
 
@@ -22,3 +24,13 @@ async def test_inbounds_are_kept_replaced_and_removed(database):
     await store.remove("phones")
     await store.remove("nobody")
     assert [each.name for each in await store.all()] == ["a"]
+
+
+async def test_one_that_is_removed_takes_its_key_along(database):
+    store, secrets = InboundStore(database), SecretStore(database, SecretBox(bytes(32)))
+    for name in ("phones", "tablets"):
+        await store.put(name, "{}", NOW)
+        await secrets.put(owner_of_inbound(name), "2022-blake3-aes-128-gcm", name)
+    await store.remove("phones")
+    assert await secrets.get(owner_of_inbound("phones"), "2022-blake3-aes-128-gcm") is None
+    assert await secrets.get(owner_of_inbound("tablets"), "2022-blake3-aes-128-gcm") == "tablets"

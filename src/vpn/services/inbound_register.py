@@ -15,7 +15,7 @@ from vpn.domain.shadowsocks import METHODS, Method, make_key
 from vpn.settings.plane import with_managed
 from vpn.settings.proxy import InboundSettings, ProxySettings
 from vpn.store.inbounds import InboundStore
-from vpn.store.sealed import SecretStore
+from vpn.store.sealed import SecretStore, owner_of_inbound
 
 Managed = Mapping[str, InboundSettings]
 
@@ -65,12 +65,11 @@ class InboundRegister:
     async def remove(self, name: str) -> None:
         """Keep an inbound no longer, nor its keys."""
         await self._store.remove(name)
-        await self._secrets.remove(_owner(name))
         self.managed = {other: settings for other, settings in self.managed.items() if other != name}
 
     async def key(self, name: str, method: Method) -> str | None:
         """The key that an inbound has for a method."""
-        return await self._secrets.get(_owner(name), method.name)
+        return await self._secrets.get(owner_of_inbound(name), method.name)
 
     async def put_key(self, name: str, method: Method, key: str | None) -> None:
         """Let an inbound have this key for a method; None: it has none, until it needs one.
@@ -79,18 +78,14 @@ class InboundRegister:
             Conflict: another inbound has it.
         """
         if key is None:
-            await self._secrets.remove(_owner(name), method.name)
+            await self._secrets.remove(owner_of_inbound(name), method.name)
         else:
-            await self._secrets.put(_owner(name), method.name, key)
+            await self._secrets.put(owner_of_inbound(name), method.name, key)
 
     async def _with_key(self, inbound: Inbound) -> Inbound:
         method = METHODS.get(inbound.method)
         if method is None or not method.identified:
             return inbound
-        owner = _owner(inbound.name)
+        owner = owner_of_inbound(inbound.name)
         keys = await self._secrets.ensure(method.name, [owner], partial(make_key, method))
         return msgspec.structs.replace(inbound, key=keys[owner])
-
-
-def _owner(name: str) -> str:
-    return f"inbounds/{name}"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import delete, insert, select, update
 
 from vpn.store.database import Database
-from vpn.store.tables import inbounds
+from vpn.store.sealed import owner_of_inbound
+from vpn.store.tables import inbounds, secrets
 
 
 class StoredInbound(NamedTuple):
@@ -42,6 +43,7 @@ class InboundStore:
                 await connection.execute(insert(inbounds).values(row))
 
     async def remove(self, name: str) -> None:
-        """Forget an inbound."""
+        """Forget an inbound, and its secrets."""
         async with self._database.begin_writing() as connection:
             await connection.execute(delete(inbounds).where(inbounds.c.name == name))
+            await connection.execute(delete(secrets).where(secrets.c.owner == owner_of_inbound(name)))

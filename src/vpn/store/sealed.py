@@ -26,6 +26,11 @@ def number_of(owner: str) -> int:
     return int(owner.removeprefix("users/"))
 
 
+def owner_of_inbound(name: str) -> str:
+    """An inbound as the owner of secrets."""
+    return f"inbounds/{name}"
+
+
 class SecretStore:
     """Secrets by owner (``users/7``, ``inbounds/phones``, ``server``) and kind; each method is one transaction.
 
