@@ -87,7 +87,7 @@ def test_every_reason_has_its_meaning():
 
 
 def test_there_are_no_others():
-    assert set(REASONS) - FOUND - {"terminated", "key_renewed"} == set()
+    assert set(REASONS) - FOUND - {"terminated"} == set()
 
 
 @pytest.mark.parametrize("reason", REASONS)

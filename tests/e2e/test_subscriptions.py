@@ -103,7 +103,7 @@ def test_a_link_as_printed_connects_until_the_key_is_renewed(daemon, tmp_path, i
         assert tunnel.recv(1) == b"x"
     history = f"/api/sessions/history?user={user}&page_size=50"
     api = API(daemon.api, daemon.data_dir)
-    until(lambda: "key_renewed" in {each["reason"] for each in api.get(history)["data"]})
+    until(lambda: "key_changed" in {each["reason"] for each in api.get(history)["data"]})
 
 
 def closed(tunnel):
