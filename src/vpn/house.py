@@ -54,7 +54,7 @@ from vpn.services.snapshots import Snapshots
 from vpn.services.spare_memory import keep_small
 from vpn.services.statistics import StatisticsService
 from vpn.services.status import StatusService
-from vpn.services.subscriptions import SubscriptionService
+from vpn.services.subscriptions import Listening, SubscriptionService
 from vpn.services.unstored import Unstored
 from vpn.services.usage import UsageService
 from vpn.services.user_secrets import UserSecrets
@@ -217,7 +217,14 @@ async def build(
             usage=used,
             access=access,
             renewal=Renewal(user_secrets, snapshots),
-            subscriptions=SubscriptionService(secrets, user_store, access, used, data_plane, settings.api.listen),
+            subscriptions=SubscriptionService(
+                secrets,
+                user_store,
+                access,
+                used,
+                data_plane,
+                Listening(settings.api.listen, settings.api.tls is not None),
+            ),
             status=status,
             data_plane=data_plane,
             inbounds=inbounds,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.api import API
+from tests.support.certificates import Authority
 from tests.support.clients import CONNECT, connect, read_reply, socks5
 from tests.support.collector import running_collector
 from tests.support.curl import curl
@@ -23,7 +24,7 @@ from tests.support.servers import echo, tcp_server
 from tests.support.shadowsocks_programs import open_tunnel, sing_box, sing_box_program, ss_local
 from tests.support.terminal import on_terminal
 from tests.support.waiting import until
-from vpn.links import schemes
+from vpn.links import dynamic_key, schemes
 
 BROWSER = ("-A", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140", "-H", "Accept: text/html,*/*;q=0.8")
 CONFIG = """
@@ -244,6 +245,28 @@ def test_a_url_outlives_the_daemon(tmp_path, kind):
             assert urlsplit(url_of(daemon, "me")).path == urlsplit(url).path
             assert status_of(daemon.api + urlsplit(url).path) == "200"
             assert status_of(daemon.api + urlsplit(old).path) == "404"
+
+
+def test_outline_fetches_its_dynamic_key_in_tls(tmp_path):
+    authority = Authority(tmp_path)
+    files = authority.issue("api")
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    tls = {"VPN_API__TLS__CERTIFICATE": str(files.certificate), "VPN_API__TLS__KEY": str(files.key)}
+    with running_daemon(tmp_path / "data", "--config", str(tmp_path / "config.yaml"), **tls) as daemon:
+        shown = json.loads(daemon.vpn("subscription", "show", "me", "--format", "json").out)
+        assert shown["url"].startswith("https://127.0.0.1:")
+        fetched = dynamic_key.url(dynamic_key.parse(shown["outline"]))
+        trusting = ("--cacert", str(authority.file))
+        [link] = map(schemes.parse, links_of(daemon, "me", "--inbound", "phones"))
+        assert json.loads(curl(*trusting, fetched).out) == {
+            "server": link.host,
+            "server_port": link.port,
+            "method": link.method,
+            "password": link.password,
+        }
+        assert shown["outline"].replace("&", "&amp;") in curl(*trusting, *BROWSER, shown["url"]).out
+        assert daemon.vpn("users", "disable", "me").code == 0
+        assert json.loads(curl(*trusting, fetched).out) == {"error": {"message": "Your access is switched off"}}
 
 
 def test_no_token_is_in_any_log(tmp_path):

@@ -9,7 +9,7 @@ from vpn.links import schemes
 from vpn.links.documents.formats import FORMATS
 from vpn.services.access import AccessService
 from vpn.services.groups import GroupService
-from vpn.services.subscriptions import SubscriptionService, document, make_token, why
+from vpn.services.subscriptions import Listening, SubscriptionService, document, make_token, why
 from vpn.services.usage import UsageService
 from vpn.services.user_secrets import UserSecrets
 from vpn.settings.server import ServerSettings
@@ -38,7 +38,7 @@ def subscriptions(place, secrets, store, database, group_store, enforcement, sna
     groups = GroupService(group_store, snapshots, partial(datetime.now, UTC))
     access = AccessService(place, UserSecrets(secrets), groups)
     usage = UsageService(store, UsageStore(database), enforcement, snapshots)
-    return SubscriptionService(secrets, store, access, usage, place, Endpoint("192.0.2.1", 9090))
+    return SubscriptionService(secrets, store, access, usage, place, Listening(Endpoint("192.0.2.1", 9090)))
 
 
 async def test_tokens_are_random_and_long():
@@ -110,8 +110,13 @@ async def test_what_urls_begin_with(subscriptions, place, said, listen, base, no
     assert subscriptions.url("TOKEN") == f"{base}/sub/TOKEN"
     assert notice in subscriptions.base.notice
     assert bool(notice) == bool(subscriptions.base.notice)
-    subscriptions.listens(Endpoint(listen, 9090), tls=True)
-    assert subscriptions.base.url.startswith("https://")
+
+
+async def test_in_tls(place):
+    secure = SubscriptionService(None, None, None, None, place, Listening(Endpoint("192.0.2.1", 9090), tls=True))
+    assert secure.base.url == "https://192.0.2.1:9090"
+    secure.listens(Endpoint("192.0.2.2", 9091))
+    assert secure.base.url == "https://192.0.2.2:9091"
 
 
 async def test_outline_fetches_by_https_only(subscriptions, place):

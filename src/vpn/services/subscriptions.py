@@ -46,6 +46,13 @@ _WHY = {
 }
 
 
+class Listening(NamedTuple):
+    """How the API is reached from here."""
+
+    endpoint: Endpoint
+    tls: bool = False
+
+
 class Base(NamedTuple):
     """Where subscriptions are fetched."""
 
@@ -89,7 +96,7 @@ class SubscriptionService:
 
     Args:
         place: says how clients reach us.
-        listen: where the API listens, as far as it is known.
+        listening: where the API listens, as the settings say.
     """
 
     def __init__(
@@ -99,34 +106,33 @@ class SubscriptionService:
         access: AccessService,
         usage: UsageService,
         place: Place,
-        listen: Endpoint,
+        listening: Listening,
     ) -> None:
         self._secrets = secrets
         self._users = users
         self._access = access
         self._usage = usage
         self._place = place
-        self._listen = listen
-        self._scheme = "http"
+        self._listening = listening
 
     @property
     def settings(self) -> SubscriptionSettings:
         """Those in force."""
         return self._place.subscriptions
 
-    def listens(self, listen: Endpoint, *, tls: bool = False) -> None:
-        """The API listens there, so that is where subscriptions are fetched, if nothing else is said."""
-        self._listen = listen
-        self._scheme = "https" if tls else "http"
+    def listens(self, endpoint: Endpoint) -> None:
+        """The API listens there, as it turned out."""
+        self._listening = self._listening._replace(endpoint=endpoint)
 
     @property
     def base(self) -> Base:
         """Where subscriptions are fetched: where the settings say, else by the best guess."""
         if self.settings.url:
             return Base(self.settings.url, "")
+        endpoint, tls = self._listening
         said = self._place.server.public_host
-        host = said or reachable_host(self._listen.host)
-        url = f"{self._scheme}://{Endpoint(host, self._listen.port)}"
+        host = said or reachable_host(endpoint.host)
+        url = f"{'https' if tls else 'http'}://{Endpoint(host, endpoint.port)}"
         if not said:
             return Base(url, f"{address_notice(host)}, or subscriptions.url")
         return Base(url, f"{url} is a guess; where clients reach the API is said by the setting subscriptions.url")
