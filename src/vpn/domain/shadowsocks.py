@@ -17,7 +17,7 @@ import msgspec
 from vpn.domain.errors import Invalid
 from vpn.domain.random_text import random_text
 
-_SECRET = 22  # characters: 128 bits
+_SECRET = 22  # characters: 127 bits
 _NEAR = 0.5  # of 1: so alike are names that may have been mistaken for each other, as chacha20 is
 _PURPOSE = b"vpn-manager 2022"  # of the keys that are made of users' secrets
 
@@ -70,7 +70,7 @@ def method_of(name: str) -> Method:
 
 
 def make_secret() -> str:
-    """A user's secret for Shadowsocks, of 128 bits."""
+    """A user's secret for Shadowsocks, of 127 bits."""
     return random_text(_SECRET)
 
 
