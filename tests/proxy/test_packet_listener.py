@@ -1,5 +1,6 @@
 """Shadowsocks' datagrams, over real sockets."""
 
+import errno
 import os
 import socket
 import time
@@ -15,7 +16,7 @@ from vpn.domain.egress import Resolving
 from vpn.domain.inbound import Timeouts
 from vpn.domain.policy import GroupRules, Policy, Rule
 from vpn.domain.shadowsocks import METHODS
-from vpn.proxy import control, packet_listener, packet_session, packet_sessions
+from vpn.proxy import control, datagrams, packet_listener, packet_session, packet_sessions
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
 from vpn.proxy.recognition import Found
 
@@ -644,6 +645,24 @@ def test_who_has_a_session_when_the_inbound_goes_has_a_moment(plane, method, dra
         plane.until(lambda: client.listener.sock.fileno() == -1)
         plane.listeners.remove(client.listener)
         nothing_is_left(plane, client.listener)
+
+
+@pytest.mark.parametrize("method", KINDS)
+@pytest.mark.parametrize("host", ["127.0.0.1", "a.test"])
+def test_a_session_that_found_no_socket_finds_one_later(plane, monkeypatch, method, host):
+    def refuse(_family):
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with udp_echo() as port, phone(plane, method) as client:
+        hosts = Resolving(hosts={"a.test": ("127.0.0.1",)})
+        plane.do(lambda: plane.core.apply(told(3, resolving=hosts)) or True)
+        with monkeypatch.context() as patch:
+            patch.setattr(datagrams, "open_outward", refuse)
+            client.say(port, b"lost", host)
+            plane.until(lambda: len(plane.core.connections) == 1)
+            client.silent()
+        client.say(port, b"arrives", host)
+        assert client.hear()[2] == b"arrives"
 
 
 def test_a_port_with_nobody_behind_does_not_disturb(plane):

@@ -15,7 +15,6 @@ from vpn.domain.shadowsocks import Method
 
 TAG = 16
 """Bytes that sealing adds."""
-_SHA1 = hashes.SHA1()  # noqa: S303 -- SIP004 says so
 _SUBKEY = b"ss-subkey"
 _SHA1 = hashes.SHA1()  # noqa: S303 -- as specified; HKDF does not need it to be free of collisions
 _SESSION_SUBKEY = "shadowsocks 2022 session subkey"

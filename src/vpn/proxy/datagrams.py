@@ -135,7 +135,10 @@ class Datagrams:
 
     def _judge(self, key: bytes, host: str, port: int, packed: bytes) -> Target | None:
         """Where a datagram to an address goes; remembered for those that follow."""
-        target = self._allowed(request_for(host, port, udp=True, **self._asks()), packed)
+        try:
+            target = self._allowed(request_for(host, port, udp=True, **self._asks()), packed)
+        except OSError:
+            return None  # not for ever: the next datagram may find a descriptor
         if len(self._targets) >= _MOST_PEERS:
             del self._targets[next(iter(self._targets))]
         self._targets[key] = target
@@ -146,17 +149,18 @@ class Datagrams:
         return {"source": self.client.address, "now": time.time()}
 
     def _allowed(self, request: Request, packed: bytes) -> Target | None:
-        """The socket and address for this destination, which may have been named, unless it is forbidden."""
+        """The socket and address for this destination, which may have been named, unless it is forbidden.
+
+        Raises:
+            OSError: there is no socket to be had.
+        """
         host, port = unpack(packed), request.port
         request = msgspec.structs.replace(request, packed=packed)
         why = self._core.guard.forbids(packed) or _reason(self._core.pool(self.session.user).decide(request))
         if self._refused(host, port, why):
             return None
         family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-        try:
-            sock = self._outward.get(family) or self._open(family)
-        except OSError:
-            return None
+        sock = self._outward.get(family) or self._open(family)
         address = (host, port)
         if address not in self._headers:
             if len(self._headers) >= _MOST_PEERS:
@@ -177,8 +181,12 @@ class Datagrams:
 
     def _open(self, family: int) -> socket.SocketType:
         sock = open_outward(family)
+        try:
+            self._core.poller.register(sock.fileno(), partial(self._on_answer, sock), select.EPOLLIN)
+        except OSError:
+            self._core.poller.close(sock)
+            raise
         self._outward[family] = sock
-        self._core.poller.register(sock.fileno(), partial(self._on_answer, sock), select.EPOLLIN)
         return sock
 
     def _relay_to(self, host: str, port: int, payload: bytes) -> None:
@@ -203,10 +211,10 @@ class Datagrams:
     def _send(self, payload: bytes, addresses: list[bytes], request: Request) -> None:
         """To the first of these addresses that may be reached, and can be."""
         for packed in addresses:
-            target = self._allowed(request, packed)
-            if target is None:
-                continue
             try:
+                target = self._allowed(request, packed)
+                if target is None:
+                    continue
                 self._sent(target[0].sendto(payload, target[1]))
                 return
             except OSError:
