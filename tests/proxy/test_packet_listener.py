@@ -502,6 +502,20 @@ def test_a_replay_of_what_began_a_session_is_known_after_a_restart(plane, method
             client.silent(sock)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("there", ["the same inbound", "another one"])
+def test_our_own_words_played_back_get_nothing(plane, method, there):
+    with udp_echo() as port, phone(plane, method) as client:
+        client.say(port, b"x")
+        answer = client.sock.recv(2000)
+        assert client.client.open(answer)[2] == b"x"
+        with client_socket(client.listener if there == "the same inbound" else open_packets(plane, method)) as spy:
+            spy.send(answer)
+            client.silent(spy)
+        (session,) = end_all(plane)
+        assert session.packets_sent == 1
+
+
 @pytest.mark.parametrize("method", NEW)
 def test_numbers_may_come_in_any_order(plane, method):
     with udp_echo() as port, phone(plane, method) as client:

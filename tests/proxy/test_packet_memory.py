@@ -4,7 +4,7 @@ import pytest
 
 from vpn.protocols.packet_window import Window
 from vpn.proxy import packet_memory
-from vpn.proxy.packet_memory import Past, Recent, Salts
+from vpn.proxy.packet_memory import Marks, Past, Recent, Salts
 
 
 def test_a_salt_is_fresh_once_and_memory_is_bounded(monkeypatch):
@@ -25,6 +25,19 @@ def test_salts_are_of_their_size_and_never_the_same(size):
     drawn = [salts.draw() for _ in range(1000)]
     assert {len(each) for each in drawn} == {size}
     assert len(set(drawn)) == (1000 if size else 1)
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_salts_of_ours_are_known_to_us_and_look_like_all_others(size):
+    marks = Marks(b"k" * 16)
+    salts = Salts(size, marks)
+    drawn = [salts.draw() for _ in range(1000)]
+    assert {len(each) for each in drawn} == {size}
+    assert len(set(drawn)) == 1000
+    assert all(map(marks.known, drawn))
+    assert not any(map(Marks(b"l" * 16).known, drawn))
+    assert not any(marks.known(os.urandom(size)) for _ in range(1000))
+    assert len({each[at] for each in drawn for at in range(12, 16)}) > 200, "no zeros are to be seen"
 
 
 def test_a_window_is_kept_for_a_time():

@@ -80,8 +80,10 @@ def test_a_file_outlives_the_processes(tmp_path):
     fd = salts.open_file(path, 2)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert Salts(fd, 1).fresh(b"a" * 16)
+    key = Salts(fd, 1).own_key
     os.close(fd)
     fd = salts.open_file(path, 2)
+    assert Salts(fd, 0).own_key == key
     assert not Salts(fd, 0).fresh(b"a" * 16)
     os.close(fd)
 

@@ -182,7 +182,7 @@ class PacketListener:
             self._hear(key, (held[:8], key.user), held, held, packets.BLOCK, source, None)
             return
         salt = bytes(packet[: self._method.key_size])
-        if not self._recent.fresh(salt):
+        if self._sessions.marks.known(salt) or not self._recent.fresh(salt):
             self._core.counters.datagrams_replayed += 1
             return
         mark = (source, key.user)

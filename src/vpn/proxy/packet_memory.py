@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 from vpn.protocols.packet_window import Window
 from vpn.protocols.shadowsocks_packet import TOLERANCE
 
@@ -11,6 +13,8 @@ _GENERATION = 1 << 16  # salts
 _KEEP = 2 * TOLERANCE + 1  # seconds: from one clock that is late to one that is early
 _DRAWN = 128  # salts
 _MOST_PAST = 1 << 14  # windows
+_RANDOM = 12  # bytes of a mark that are random; the others are 0
+_BLOCK = 16
 
 
 class Recent:
@@ -35,15 +39,43 @@ class Recent:
         return True
 
 
+class Marks:
+    """What makes salts of ours known as such, to us alone: the first block of each is sealed, and ends in zeros.
+
+    An answer of SIP004 is sealed like a question: played back to us, it would be taken for one.
+
+    Args:
+        key: 16 bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 -- whole blocks, which are never the same
+        self._encrypt = cipher.encryptor().update
+        self._decrypt = cipher.decryptor().update
+
+    def put(self, salts: bytes, size: int) -> bytes:
+        """Salts of this size each, out of random bytes."""
+        marked = bytearray(salts)
+        for start in range(0, len(marked), size):
+            marked[start + _RANDOM : start + _BLOCK] = bytes(_BLOCK - _RANDOM)
+        return self._encrypt(bytes(marked))
+
+    def known(self, salt: bytes) -> bool:
+        """Whether this is one of ours; of all others one in four thousand million is taken for it."""
+        return not any(self._decrypt(salt[:_BLOCK])[_RANDOM:])
+
+
 class Salts:
     """Random bytes, of which the kernel is asked for many at a time: asking costs more than sealing does.
 
     Args:
         size: bytes of each salt.
+        marks: put on each of them; None: they are as random as they come.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, marks: Marks | None = None) -> None:
         self._size = size
+        self._marks = marks
         self._drawn = b""
         self._used = 0
 
@@ -52,7 +84,8 @@ class Salts:
         start = self._used
         self._used = end = start + self._size
         if end > len(self._drawn):
-            self._drawn = os.urandom(_DRAWN * self._size)
+            drawn = os.urandom(_DRAWN * self._size)
+            self._drawn = self._marks.put(drawn, self._size) if self._marks is not None else drawn
             start, self._used = 0, self._size
             end = self._size
         return self._drawn[start:end]

@@ -16,7 +16,7 @@ from vpn.proxy.accounts import source_key
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
-from vpn.proxy.packet_memory import Past, Salts
+from vpn.proxy.packet_memory import Marks, Past, Salts
 from vpn.proxy.packet_session import PacketSession, Peer
 from vpn.proxy.packet_socket import Local, PacketSocket, Source
 from vpn.proxy.shadowsocks import shared
@@ -51,13 +51,14 @@ class PacketSessions:
         self._of: Counter[str] = Counter()
         self._refusals: dict[tuple[str, str, str], float] = {}
         self._past = Past()
+        self.marks = Marks(core.salts.own_key)
         self._emptied: Callable[[], None] | None = None
 
     def serve(self, entry: Entry, method: Method) -> None:
         """Let sessions that begin from now on be of this inbound, which has this method."""
         self.entry = entry
         self._method = method
-        self.salts = Salts(salt_size(method))
+        self.salts = Salts(salt_size(method), self.marks if method.edition == 1 else None)
 
     def retire(self, emptied: Callable[[], None]) -> None:
         """Let no session begin any more, and call this when the last one has ended."""

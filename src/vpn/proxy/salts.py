@@ -107,6 +107,11 @@ class Salts:
         self._others = [table for table in tables if table != self._own]
         self._fence = threading.Lock()
 
+    @property
+    def own_key(self) -> bytes:
+        """16 bytes that all workers have, after a restart, too, and nobody else: for what marks salts of our own."""
+        return hashlib.blake2b(b"our own", digest_size=16, key=self._key).digest()
+
     def fresh(self, salt: bytes) -> bool:
         """Take a salt; False if it was taken before, here or by another worker, as far back as is remembered.
 
