@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -16,7 +16,7 @@ from vpn.domain.egress import Resolving
 from vpn.domain.inbound import Timeouts
 from vpn.domain.policy import GroupRules, Policy, Rule
 from vpn.domain.shadowsocks import METHODS
-from vpn.proxy import control, datagrams, packet_listener, packet_session, packet_sessions
+from vpn.proxy import control, datagrams, packet_listener, packet_session, packet_sessions, waiting
 from vpn.proxy.control import SnapshotLimits, SnapshotUser
 from vpn.proxy.recognition import Found
 
@@ -593,6 +593,31 @@ def test_so_many_may_wait(plane, monkeypatch):
         plane.do(lambda: session.cut("terminated") or True)
         assert not session.client.account.up._waiting
         nothing_is_left(plane, client.listener)
+
+
+@pytest.mark.parametrize("what", ["the rate", "a name"])
+def test_what_waits_is_bounded_over_all_sessions_of_a_user(plane, monkeypatch, what):
+    monkeypatch.setattr(waiting, "MOST", 100_000)
+    late, listener = put_off_names(plane), open_packets(plane, OLD)
+    host = "127.0.0.1" if what == "the rate" else "slow.test"
+    plane.limit(up=what == "the rate")
+    with ExitStack() as stack:
+        phones = [stack.enter_context(phone(plane, OLD, listener=listener)) for _ in range(5)]
+        for client in phones * 20:
+            client.say(9, bytes(5000), host)
+        plane.until(lambda: len(plane.core.connections) == 5)
+        end = phones[0].client.seal_raw(b"?")
+        phones[0].sock.send(end)
+        plane.until(lambda: listener._recent._new and not listener._recent.fresh(end[:16]))
+        assert 80_000 < plane.do(lambda: plane.core.waiting.total) <= 100_000
+        with udp_echo() as port, phone(plane, OLD, "bob", listener=listener) as bob:
+            plane.limit()
+            bob.say(port, b"x")
+            assert bob.hear()[2] == b"x"
+        end_all(plane, 6)
+        plane.do(lambda: [each([]) for each in late] or True)
+        assert plane.do(lambda: plane.core.waiting.total) == 0
+    nothing_is_left(plane, listener)
 
 
 @pytest.mark.parametrize("method", KINDS)

@@ -31,6 +31,7 @@ from vpn.proxy.resolver import Resolver
 from vpn.proxy.revision import revise
 from vpn.proxy.rules import Rules
 from vpn.proxy.salts import Salts, lone_salts
+from vpn.proxy.waiting import Waiting
 
 if TYPE_CHECKING:
     from vpn.proxy.shadowsocks import Shadowsocks
@@ -106,6 +107,8 @@ class Core:
         self._turn: Timer | None = None
         self.connections: set[Connection] = set()
         self.pipes = Pipes()
+        self.waiting = Waiting()
+        """Datagrams that wait."""
         self.background = Background(poller)
         self.buffer = bytearray(BUFFER)
         self.view = memoryview(self.buffer)

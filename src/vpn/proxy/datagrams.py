@@ -197,12 +197,15 @@ class Datagrams:
             self._send(payload, [packed], request)
             return
         foreseen = _reason(self._core.pool(self.session.user).foresee(request))
-        if self._waiting < _MOST_WAITING and not self._refused(host, port, foreseen):
+        if self._waiting >= _MOST_WAITING or self._refused(host, port, foreseen):
+            return
+        if self._core.waiting.take(self.session.user, len(payload)):
             self._waiting += 1
             self._core.resolver.resolve(host, partial(self._resolved, payload, request))
 
     def _resolved(self, payload: bytes, request: Request, addresses: list[bytes]) -> None:
         self._waiting -= 1
+        self._core.waiting.give(self.session.user, len(payload))
         if not self.session.ended and self._core.budget(self.client.account):  # the quota may have ended meanwhile
             # There is no telling whether a family works; the one that the client came by is the best guess.
             ours = 16 if self._family == socket.AF_INET6 else 4

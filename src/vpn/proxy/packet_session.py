@@ -112,7 +112,7 @@ class PacketSession(Datagrams):
         """Keep what may not go yet. The socket is that of all clients, so there is no leaving it unread."""
         if self.session.ended:
             return
-        if len(self._queue) >= _MOST_QUEUED:
+        if len(self._queue) >= _MOST_QUEUED or not self._core.waiting.take(self.session.user, len(body)):
             self._core.counters.datagrams_dropped += 1
             return
         self._queue.append((body, start))
@@ -125,6 +125,7 @@ class PacketSession(Datagrams):
         left = self._room()
         while self._queue and left > 0:
             body, start = self._queue.pop(0)
+            self._core.waiting.give(self.session.user, len(body))
             left -= len(body) - start
             self._relay_out(body, start)
         if self._queue and not self.session.ended:
@@ -182,5 +183,6 @@ class PacketSession(Datagrams):
 
     def _close(self) -> None:
         self.client.account.up.cancel(self)
+        self._core.waiting.give(self.session.user, sum(len(body) for body, _ in self._queue))
         self._queue.clear()
         self._sessions.forget(self)
