@@ -213,8 +213,8 @@ QUOTA = 1_000_000
 class RealPhone:
     """A client of a real daemon's inbound, over UDP."""
 
-    def __init__(self, data_dir, method, port, user="alice"):
-        inbound, _, own = password(data_dir, "phones", method, user).rpartition(":")
+    def __init__(self, daemon, method, port, user="alice"):
+        inbound, _, own = password(daemon, "phones", user).rpartition(":")
         self.client = PacketClient(method, own, inbound=inbound)
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.settimeout(0.5)
@@ -255,7 +255,7 @@ def test_a_managed_inbound_through_the_real_daemon(data_dir):
                 waiting.until(lambda: not bound(port))
                 continue
             method = change[1] if change[0] == "--method" else "chacha20-ietf-poly1305"
-            with RealPhone(data_dir, method, port) as phone:
+            with RealPhone(daemon, method, port) as phone:
                 assert phone.comes_back(echo), change
         assert daemon.vpn("inbounds", "remove", "phones", "--yes").code == 0
         waiting.until(lambda: not bound(port), 20)
@@ -269,7 +269,7 @@ def test_a_quota_ends_in_the_middle_through_the_real_daemon(data_dir):
         added = json.loads(daemon.vpn("inbounds", "add", "shadowsocks", *arguments).out)
         port = int(added["listen"].rpartition(":")[2])
         assert daemon.vpn("users", "edit", "alice", "--data-limit", str(QUOTA)).code == 0
-        with RealPhone(data_dir, method, port) as phone:
+        with RealPhone(daemon, method, port) as phone:
             moved = 0
             while phone.comes_back(echo, bytes(20_000)):
                 moved += 40_000
