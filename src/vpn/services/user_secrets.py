@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from vpn.domain.shadowsocks import make_secret
@@ -19,6 +20,7 @@ class UserSecrets:
     def __init__(self, store: SecretStore) -> None:
         self._store = store
         self._known: dict[int, str] = {}
+        self._order = asyncio.Lock()  # what was read before a change must not be remembered after it
         self.needed: Callable[[], bool] = lambda: False
         """Set by who knows the inbounds."""
 
@@ -32,15 +34,16 @@ class UserSecrets:
 
     async def for_workers(self, numbers: Sequence[int]) -> dict[int, str]:
         """The secrets of all users that there are; none if no worker needs any."""
-        if not self.needed():
-            self._known.clear()
-            return {}
-        known = await self.of_all(numbers)
-        self._known = known
-        return known
+        async with self._order:
+            self._known = await self._of_all(numbers) if self.needed() else {}
+            return self._known
 
     async def of_all(self, numbers: Sequence[int]) -> dict[int, str]:
         """The secrets of these users; who has none gets one."""
+        async with self._order:
+            return await self._of_all(numbers)
+
+    async def _of_all(self, numbers: Sequence[int]) -> dict[int, str]:
         missing = {owner_of(number): number for number in numbers if number not in self._known}
         if missing:
             found = await self._store.ensure(KIND, list(missing), make_secret)
@@ -53,8 +56,9 @@ class UserSecrets:
         Raises:
             Conflict: somebody else has it.
         """
-        await self._store.put(owner_of(number), KIND, secret)
-        self._known[number] = secret
+        async with self._order:
+            await self._store.put(owner_of(number), KIND, secret)
+            self._known[number] = secret
 
     async def renew(self, number: int) -> None:
         """Give a user another secret. It is in force with the next snapshot."""
