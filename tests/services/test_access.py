@@ -29,7 +29,7 @@ class Place:
         self.served = [MAIN, PHONES, MODERN]
         self.server = ServerSettings()
 
-    def inbounds(self):
+    def as_served(self):
         return self.served
 
 
@@ -153,3 +153,8 @@ def test_where_clients_reach_an_inbound():
     assert reach(inbound, server) == Reach("vpn.example.org", 1080, guessed=False)
     named = msgspec.structs.replace(inbound, public_host="2001:db8::1", public_port=443)
     assert reach(named, server) == Reach("2001:db8::1", 443, guessed=False)
+
+
+async def test_an_address_of_one_link_only_is_in_no_link(access, alice, place):
+    place.served = [PHONES, msgspec.structs.replace(PHONES, name="near", listen=Endpoint("fe80::1%eth0", 8388))]
+    assert [each.inbound for each in (await access.links(alice)).links] == ["phones"]

@@ -77,7 +77,7 @@ async def test_a_port_that_is_taken_changes_nothing(house, inbounds):  # noqa: F
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(Unavailable) as refused:
             await service.add("side", {"listen": taken})
-        assert "vpn inbounds edit side --listen" in refused.value.hint
+        assert "with --listen HOST:PORT" in refused.value.hint
         assert sorted(named(service)) == ["main"]
         await service.add("side", ANY)
         with pytest.raises(Unavailable):
@@ -96,6 +96,8 @@ async def test_one_that_cannot_be_opened_at_the_start_is_tried_again(house, inbo
         await house.reload(**OPEN, listen="127.0.0.1:0")
         assert "in use" in service.get("side").problem
         assert "side" not in house.ports()
+        # Links lead there all the same: clients would forget it, and it will be back.
+        assert [str(each.listen) for each in house.data_plane.as_served()][1] == taken
     await house.reload(**OPEN, listen="127.0.0.1:0")
     assert service.get("side").problem == ""
     assert "side" in house.ports()
@@ -128,7 +130,10 @@ def house_settings(**fields):
         ({"listen": None}, "listen is needed", "0.0.0.0:8388"),
         ({"listen": "here"}, "listen cannot be 'here'", "127.0.0.1:1080"),
         ({"colour": "red"}, "there is no setting colour", "protocol"),
+        ({"listen": "*:8388"}, "listen cannot be '*:8388'", "an IP address or a host name"),
         ({"public_host": "a b"}, "public_host cannot be 'a b'", "host name, without a port"),
+        ({"public_host": "0.0.0.0"}, "public_host cannot be '0.0.0.0'", "that clients can reach"),
+        ({"public_host": "::"}, "public_host cannot be '::'", "that clients can reach"),
         ({"tls": {"certificate": "/none.pem", "key": "/none.pem"}}, "/none.pem", ""),
     ],
 )
@@ -314,3 +319,30 @@ async def test_many_changes_at_once(house, inbounds):  # noqa: F811
     await asyncio.gather(*(service.add(f"side{number}", ANY) for number in range(5)))
     assert len(house.ports()) == 6
     assert sorted(house.ports()) == ["main", *(f"side{number}" for number in range(5))]
+
+
+async def test_what_cannot_be_told_to_workers_changes_nothing(house, inbounds, monkeypatch):  # noqa: F811
+    async def away():
+        raise Unavailable("store_away", "the store is away", "wait")
+
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    service = inbounds()
+    port = unused_port()
+    phones = {"protocol": "shadowsocks", "listen": f"127.0.0.1:{port}", "method": METHOD}
+    with monkeypatch.context() as patch:
+        patch.setattr(house.snapshots, "publish", away)
+        with pytest.raises(Unavailable, match="away"):
+            await service.add("phones", phones)
+        with pytest.raises(Unavailable, match="away"):
+            await house.reload(**OPEN, listen="127.0.0.1:0", inbounds={"phones": phones})
+    assert list(house.register.managed) == []
+    assert sorted(named(service)) == ["main"]
+    assert service.in_order
+    assert not house.data_plane.speaks_shadowsocks
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # it is free
+    assert (await service.add("phones", phones)).served
+    with monkeypatch.context() as patch:
+        patch.setattr(house.snapshots, "publish", away)
+        await service.remove("phones")
+    assert sorted(named(service)) == ["main"]

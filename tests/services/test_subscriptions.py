@@ -24,7 +24,7 @@ class Place:
         self.server = ServerSettings()
         self.subscriptions = SubscriptionSettings()
 
-    def inbounds(self):
+    def as_served(self):
         return [Inbound("phones", "shadowsocks", Endpoint("192.0.2.1", 8388), method="aes-256-gcm")]
 
 

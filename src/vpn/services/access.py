@@ -68,8 +68,8 @@ class UserLinks(NamedTuple):
 class Place(Protocol):
     """What is served, and where."""
 
-    def inbounds(self) -> Sequence[Inbound]:
-        """What is served; without a data plane, what would be."""
+    def as_served(self) -> Sequence[Inbound]:
+        """All that there are to be, also those that cannot be opened now; one that is open has its real port."""
 
     @property
     def server(self) -> ServerSettings:
@@ -95,7 +95,7 @@ class AccessService:
             Conflict: the user may not use it, or its links need the password.
             Unavailable: the store cannot be read.
         """
-        inbounds = self._place.inbounds()
+        inbounds = self._place.as_served()
         if inbound and all(each.name != inbound for each in inbounds):
             raise NotFound(
                 "inbound_unknown", f"there is no inbound {inbound[:64]}", "list them with: vpn inbounds list"
@@ -111,7 +111,8 @@ class AccessService:
         links: list[UserLink] = []
         for each in meant:
             place = reach(each, self._place.server)
-            if not place.port:  # nobody knows yet which one it will be
+            # Nobody knows yet which port it will be; or the address is of one link only (fe80::1%eth0).
+            if not place.port or "%" in place.host:
                 continue
             if _has_key(each):
                 name = self._place.server.name or place.host

@@ -7,6 +7,7 @@ changed in them, and nothing else: sessions on inbounds that stay are not touche
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
@@ -141,6 +142,11 @@ class DataPlane:
             return self._wanted
         return [bound.inbound for bound in self._supervisor.bound]
 
+    def as_served(self) -> Sequence[Inbound]:
+        """All that there are to be, also those that cannot be opened now; one that is open has its real port."""
+        served = {inbound.name: inbound for inbound in self.inbounds()}
+        return [served.get(wanted.name, wanted) for wanted in self._wanted]
+
     def connections(self) -> dict[str, int]:
         """Clients of each inbound that is served, by its name."""
         supervisor = self._supervisor
@@ -156,7 +162,7 @@ class DataPlane:
     @property
     def speaks_shadowsocks(self) -> bool:
         """Whether there is an inbound whose clients have keys."""
-        return any(inbound.protocol == "shadowsocks" for inbound in self._wanted)
+        return _speak_shadowsocks(self._wanted)
 
     async def manage(self, managed: Managed, store: Callable[[], Awaitable[None]], changed: str) -> None:
         """Let these inbounds be managed by commands, and no others.
@@ -177,14 +183,19 @@ class DataPlane:
                 await store()
                 self._wanted = wanted
                 return
-            served = supervisor.bound
+            before, served = self._wanted, supervisor.bound
             opened = await self._open(served, wanted, required=changed)
             try:
+                await self._want(wanted)
                 await store()
             except BaseException:
+                self._wanted = before
                 close_new(opened.plan, served)
                 raise
-            await self._serve(supervisor, wanted, opened)
+            await self._serve(supervisor, opened)
+            if _speak_shadowsocks(before) and not self.speaks_shadowsocks:
+                with contextlib.suppress(Unavailable):  # it is tried again, and nobody waits for it
+                    await self._snapshots.publish()
             inbound = next((each for each in self.inbounds() if each.name == changed), None)
             said = {"listen": str(inbound.listen), "protocol": inbound.protocol} if inbound is not None else {}
             event = "an inbound is removed" if inbound is None else "an inbound is changed"
@@ -202,7 +213,7 @@ class DataPlane:
                     continue
                 opened = await self._open(supervisor.bound, self._wanted)
                 if len(opened.plan) > len(supervisor.bound):
-                    await self._serve(supervisor, self._wanted, opened)
+                    await self._serve(supervisor, opened)
                 else:
                     self._note(opened.problems)
 
@@ -229,12 +240,19 @@ class DataPlane:
                 structlog.get_logger("daemon").error("an inbound is not served", inbound=name, reason=problem)
         self.unserved = problems
 
-    async def _serve(self, supervisor: Supervisor, wanted: list[Inbound], opened: OpenedSockets) -> None:
-        """Serve what is wanted."""
+    async def _want(self, wanted: list[Inbound]) -> None:
+        """This is what there is to be: workers know users' keys before the first client comes.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
         keys_are_known = self.speaks_shadowsocks
         self._wanted = wanted
-        if self.speaks_shadowsocks != keys_are_known:
-            await self._snapshots.publish()  # before the first client comes
+        if self.speaks_shadowsocks and not keys_are_known:
+            await self._snapshots.publish()
+
+    async def _serve(self, supervisor: Supervisor, opened: OpenedSockets) -> None:
+        """Serve what is wanted."""
         proxy = self._settings.proxy
         await supervisor.listen(self._take(opened), max_connections=proxy.max_connections, drain=proxy.drain_timeout)
 
@@ -298,6 +316,13 @@ class DataPlane:
             before = {bound.wanted.name: bound.wanted for bound in supervisor.bound}
             wanted = await self._register.wanted(proxy)
             opened = await self._open(supervisor.bound, wanted)
+            wanted_before = self._wanted
+            try:
+                await self._want(wanted)
+            except BaseException:
+                self._wanted = wanted_before
+                close_new(opened.plan, supervisor.bound)
+                raise
             after = {inbound.name: inbound for _, inbound in opened.plan}
             waiting = _restart_needed(self._settings, settings)
             workers = self._settings.proxy.workers
@@ -312,7 +337,7 @@ class DataPlane:
                     "log": settings.log,
                 }
             )
-            await self._serve(supervisor, wanted, opened)
+            await self._serve(supervisor, opened)
             await self._policy.adopt(policy)
             await self._bans.configure(ban_rules_of(settings.bans))
             self._shaping.limit(settings.shaping.down, settings.shaping.up)
@@ -328,6 +353,10 @@ class DataPlane:
             )
             structlog.get_logger("daemon").info("the settings were reloaded", **msgspec.structs.asdict(done))
             return done
+
+
+def _speak_shadowsocks(inbounds: Iterable[Inbound]) -> bool:
+    return any(inbound.protocol == "shadowsocks" for inbound in inbounds)
 
 
 def check_files(proxy: ProxySettings) -> None:

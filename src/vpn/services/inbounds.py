@@ -57,18 +57,17 @@ class InboundService:
     def all(self) -> list[InboundState]:
         """Every inbound: those of the settings, and then those that are managed."""
         plane = self._data_plane
-        served = {inbound.name: inbound for inbound in plane.inbounds()}
         connections = plane.connections()
         return [
             InboundState(
-                inbound=served.get(wanted.name, wanted),
-                reach=reach(served.get(wanted.name, wanted), plane.server),
-                settings=self._said(wanted),
-                served=wanted.name in connections,
-                problem=plane.unserved.get(wanted.name, ""),
-                connections=connections.get(wanted.name, 0),
+                inbound=inbound,
+                reach=reach(inbound, plane.server),
+                settings=self._said(inbound),
+                served=inbound.name in connections,
+                problem=plane.unserved.get(inbound.name, ""),
+                connections=connections.get(inbound.name, 0),
             )
-            for wanted in plane.wanted
+            for inbound in plane.as_served()
         ]
 
     def get(self, name: str) -> InboundState:

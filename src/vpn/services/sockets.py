@@ -50,8 +50,7 @@ def bind_all(inbounds: Sequence[Inbound], workers: int) -> list[Bound]:
 
 def _trouble(inbound: Inbound, error: OSError | ValueError) -> Unavailable:
     if inbound.managed:
-        hint = f"choose another address: vpn inbounds edit {inbound.name} --listen HOST:PORT"
-        return listen_trouble(inbound.listen, error, hint)
+        return listen_trouble(inbound.listen, error, "choose another address, with --listen HOST:PORT")
     return port_trouble(inbound.listen, error, setting_of(inbound.name))
 
 

@@ -12,8 +12,11 @@ from vpn.settings.values import Section
 
 
 def _check_host(value: str) -> str:
-    if value and pack(value) is None and not is_hostname(value):
+    packed = pack(value)
+    if value and packed is None and not is_hostname(value):
         raise ValueError("an IP address or a host name, without a port")
+    if packed is not None and not any(packed):
+        raise ValueError("an address that clients can reach; this one stands for all that there are here")
     return value
 
 

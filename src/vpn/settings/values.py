@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from vpn.domain.address import Endpoint, pack, parse_endpoint
 from vpn.domain.destination import parse_destination
 from vpn.domain.errors import Invalid
+from vpn.domain.hostname import is_hostname
 from vpn.domain.network import parse_network
 from vpn.domain.units import LARGEST, parse_rate, parse_size
 from vpn.settings import paths
@@ -27,9 +28,12 @@ def _to_endpoint(value: Any) -> Endpoint:
     if isinstance(value, Endpoint):
         return value
     try:
-        return parse_endpoint(str(value))
+        endpoint = parse_endpoint(str(value))
     except Invalid as error:
         raise ValueError(f"an address and port: {error.hint}") from None
+    if pack(endpoint.host.partition("%")[0]) is None and not is_hostname(endpoint.host):
+        raise ValueError("an address and port: before the port is an IP address or a host name")
+    return endpoint
 
 
 def _to_endpoint_or_none(value: Any) -> Endpoint | None:
