@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_the_list_fits_a_terminal(inbounds):
 
 
 def test_for_programs(inbounds):
-    added = json.loads(inbounds("add shadowsocks --listen 0:1 --method 2022-blake3-aes-128-gcm --format json").out)
+    added = json.loads(inbounds("add shadowsocks --listen 1 --method 2022-blake3-aes-128-gcm --format json").out)
     assert (added["name"], added["method"], added["managed"]) == ("shadowsocks", "2022-blake3-aes-128-gcm", True)
     assert [each["name"] for each in json.loads(inbounds("list --format json").out)] == [
         "main",
@@ -112,6 +113,13 @@ def test_a_key_can_be_given_and_is_not_shown(inbounds):
     for command in ("show shadowsocks", "list"):
         for output in ("table", "json"):
             assert KEY not in inbounds(f"{command} --format {output}").out
+
+
+def test_a_key_that_no_list_of_processes_shows(inbounds, monkeypatch):
+    line = "add shadowsocks --listen {} --method 2022-blake3-aes-128-gcm --key {}"
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{KEY}\n"))
+    assert inbounds(line.format(1, "-")).code == 0
+    assert "already" in inbounds(line.format(2, KEY)).err
 
 
 @pytest.mark.parametrize("command", ["add", "list", "show", "edit", "remove"])

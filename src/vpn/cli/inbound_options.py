@@ -8,10 +8,16 @@ from typing import Any
 import typer
 
 from vpn.cli.late_options import LateCommand, LateOption, said
+from vpn.cli.secret_input import read_secret
 
 OPTIONS = (
     LateOption("method", "--method", "METHOD", "Shadowsocks' cipher; else chacha20-ietf-poly1305, which all know."),
-    LateOption("key", "--key", "BASE64", "The key of a 2022-blake3-aes method; one is made if left out."),
+    LateOption(
+        "key",
+        "--key",
+        "BASE64",
+        "The key of a 2022-blake3-aes method; - asks for it, or reads it. Left out, one is made.",
+    ),
     LateOption("public_host", "--public-host", "HOST", "The address or name in links, e.g. vpn.example.org."),
     LateOption("public_port", "--public-port", "PORT", "The port in links, where it is another one."),
     LateOption("max_connections", "--max-connections", "COUNT", "Clients at once; 0: any number."),
@@ -39,6 +45,8 @@ def fields_said(
     on_this_machine = ctx.obj.server is None
     for field, value in said(ctx, OPTIONS).items():
         _put(fields, field, _absolute(value) if field in _FILES and on_this_machine else value)
+    if fields.get("key") is not None:
+        fields["key"] = read_secret(fields["key"], "Key")
     if listen is not None:
         fields["listen"] = _address(listen)
     for pair in pairs:

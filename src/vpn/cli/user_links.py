@@ -16,6 +16,7 @@ from vpn.domain.errors import Invalid, NotFound
 Name = Annotated[str, typer.Argument(help="The user's name.", show_default=False)]
 Inbound = Annotated[str, typer.Option(help="Only to this inbound.", show_default=False)]
 URI = "uri"
+_ADD = "vpn inbounds add shadowsocks --listen 8388"
 
 
 def link(
@@ -102,7 +103,5 @@ def _check_some(found: dict[str, Any]) -> None:
     user, hidden = found["user"], ", ".join(found["need_password"])
     if hidden:
         problem = f"a link to {hidden} holds the password, which is known only while it is being set"
-        raise NotFound(
-            "no_link", problem, f"add an inbound for apps: vpn inbounds add shadowsocks; or: vpn users passwd {user}"
-        )
-    raise NotFound("no_link", f"there is no inbound that {user} may use", "add one: vpn inbounds add shadowsocks")
+        raise NotFound("no_link", problem, f"add an inbound for apps: {_ADD}; or: vpn users passwd {user}")
+    raise NotFound("no_link", f"there is no inbound that {user} may use", f"add one: {_ADD}")

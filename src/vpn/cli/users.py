@@ -12,6 +12,7 @@ from vpn.cli.context import Context
 from vpn.cli.limit_options import ChangesLimits, LimitedCommand, limits_said
 from vpn.cli.output import Format, curl_line, is_for_apps, moment, one_line, write
 from vpn.cli.qr_codes import show_if_it_fits
+from vpn.cli.secret_input import read_secret
 
 app = typer.Typer(
     help="Add, list, change and remove users, alone or in bulk.", no_args_is_help=True, rich_markup_mode=None
@@ -49,7 +50,7 @@ def add(
     fields = _said(
         note=note, enabled=False if disabled else None, groups=group or None, limits=limits_said(ctx) or None
     )
-    access = context.client().add_user(name, _read(password), fields)
+    access = context.client().add_user(name, read_secret(password, "Password"), fields)
     _show_access(context, access, f"Added {access['user']['name']}.", no_qr=no_qr)
 
 
@@ -137,7 +138,7 @@ def remove(ctx: typer.Context, name: Name) -> None:
 def passwd(ctx: typer.Context, name: Name, password: Password = None, no_qr: NoQR = False) -> None:
     """Give a user another password."""
     context: Context = ctx.obj
-    access = context.client().set_password(name, _read(password))
+    access = context.client().set_password(name, read_secret(password, "Password"))
     _show_access(context, access, f"{access['user']['name']} has a new password.", no_qr=no_qr)
 
 
@@ -226,14 +227,6 @@ def _shown(context: Context, user: dict[str, Any]) -> dict[str, Any]:
         **({"first_used_at": moment(first_used)} if first_used else {}),
         **{key: moment(user[key]) for key in ("created_at", "updated_at")},
     }
-
-
-def _read(password: str | None) -> str | None:
-    if password != "-":  # noqa: S105 -- the sign for "ask"
-        return password
-    if sys.stdin.isatty():
-        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().rstrip("\n")
 
 
 def _show_access(context: Context, access: dict[str, Any], headline: str, *, no_qr: bool) -> None:
