@@ -67,6 +67,9 @@ async def test_bodies(call, content, kind, expected):
         (PART.format("a", "", "x").replace("form-data", "attachment").replace("name", "n").encode(), MULTIPART),
         ("".join(PART.format(number, "", "x") for number in range(100)).encode() + b"--x--", MULTIPART),
         (PART.format("a", "", "").encode() + b"\xff\r\n--x--", MULTIPART),
+        (PART.format("a", "(" * 60_000, "x").encode() + b"--x--", MULTIPART),
+        (PART.format("a", "", "x").encode(), MULTIPART),
+        (b"[" * 60_000, "application/json"),
     ],
 )
 async def test_what_is_no_body(call, content, kind):
