@@ -13,19 +13,24 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from vpn.api.arrivals import MOST_CONNECTIONS, Arrivals, Waiting
 from vpn.api.errors import malformed
 
 GRACE = 2  # seconds that requests under way have to end
 HEAD_TIMEOUT = 10.0  # seconds a client has for the head of a request
-MOST_CONNECTIONS = 512  # on one socket; requests over others are answered 503
-HANDSHAKE_TIMEOUT = 10.0  # seconds a client has for TLS
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
+READ_TIMEOUT = 30.0  # seconds in which a client has to read something of an answer
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 with a bound on how long a request's head may take, and our answer to what is none."""
+    """HTTP/1.1 with bounds on how long a request's head may take, and reading an answer, and our answer to what is no
+    request.
+    """
 
+    waiting: Waiting
+    """Where it is noted that this connection has no request under way."""
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
     bad_request = malformed()
     """The body of the answer to what is not HTTP."""
 
@@ -42,8 +47,27 @@ class _Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         super().connection_lost(exc)
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self.waiting.discard(self)
+        for timer in (self._deadline, self._stalled):
+            if timer is not None:
+                timer.cancel()
+
+    def on_response_complete(self) -> None:
+        """A request is answered; the next one may come."""
+        super().on_response_complete()  # which begins with the next one, if it has come
+        self._note()
+
+    def pause_writing(self) -> None:
+        """More was written than the client has read."""
+        super().pause_writing()
+        self._expect_less(self.transport.get_write_buffer_size() + 1)
+
+    def resume_writing(self) -> None:
+        """The client has read most of it."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def give_up(self) -> None:
         """Close the connection if the client does not read what it was sent."""
@@ -58,9 +82,26 @@ class _Protocol(H11Protocol):
         self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
         self.transport.close()
 
+    def _expect_less(self, before: int) -> None:
+        """Give up a client who has read nothing since there was so much for him to read."""
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._stalled = self.loop.call_later(READ_TIMEOUT, self._expect_less, left)
+        else:
+            self.transport.abort()
+
+    def _note(self) -> None:
+        """Say whether a request is under way."""
+        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+            self.waiting.add(self, self.transport)
+        else:
+            self.waiting.discard(self)
+
     def _watch(self) -> None:
-        """Give a head that is not complete ten seconds in all."""
-        waiting = self.conn.their_state is h11.IDLE
+        """Give a head that is not complete ten seconds in all, and so the rest of a body that is answered already."""
+        self._note()
+        answered = self.conn.our_state in (h11.DONE, h11.MUST_CLOSE)
+        waiting = self.conn.their_state is h11.IDLE or (answered and self.conn.their_state is h11.SEND_BODY)
         if waiting and self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
         elif not waiting and self._deadline is not None:
@@ -75,26 +116,22 @@ class _QuietProtocol(_Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the daemon, and waits no minute for TLS."""
+    """Leaves signals to the daemon, and accepts connections in our way."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
-        config = self.config
+        config, state = self.config, self.server_state
+        waiting = Waiting()
 
         def connected() -> asyncio.Protocol:
-            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
-                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            made: _Protocol = config.http_protocol_class(  # type: ignore[call-arg, assignment]
+                config=config, server_state=state, app_state=self.lifespan.state
             )
+            made.waiting = waiting
             return made
 
-        timeout = HANDSHAKE_TIMEOUT if config.ssl else None
-        loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                connected, sock=sock, ssl=config.ssl, ssl_handshake_timeout=timeout, backlog=config.backlog
-            )
-            for sock in sockets or ()
-        ]
+        arrivals = [Arrivals(sock, connected, config.ssl, state.connections, waiting) for sock in sockets or ()]
+        self.servers = arrivals  # type: ignore[assignment]
         self.started = True
 
     @contextlib.contextmanager
