@@ -128,6 +128,7 @@ class House(NamedTuple):
         """What goes on while the daemon serves."""
         yield self.enforcement.run(self.snapshots.publish)
         yield self.data_plane.keep_trying()
+        yield self.outline.keep_trying()
         yield self.writer.run()
         yield self.upkeep.run()
         yield self.statistics.run()

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.support.daemon import running_daemon, vpn
 from tests.support.outline import Outline
+from tests.support.waiting import until
 from vpn.services.sockets import free_port
 
 METHOD = "chacha20-ietf-poly1305"
@@ -383,6 +384,6 @@ def test_an_address_that_is_taken_at_the_start_is_shown(data_dir):
         assert "It is not served: cannot listen on" in shown.out
         assert "the Outline API is not served" in daemon.err
         other.close()
+        until(lambda: "not served" not in daemon.vpn("outline", "show").out)
         assert enable(daemon).url == outline.url
         assert outline.get("/server")["version"]
-        assert "not served" not in daemon.vpn("outline", "show").out

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import socket
 import ssl
@@ -5,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from vpn.domain.address import Endpoint
+from vpn.domain.address import Endpoint, parse_endpoint
 from vpn.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from vpn.services.outline.service import Gate, setup_line
 from vpn.services.sockets import free_port
@@ -19,11 +20,13 @@ class Door:
 
     def __init__(self):
         self.sock = None
+        self.opened = asyncio.Event()
 
     async def open(self, sock, context):
         assert isinstance(context, ssl.SSLContext)
         await self.close()
         self.sock = sock
+        self.opened.set()
 
     async def close(self):
         if self.sock is not None:
@@ -110,3 +113,41 @@ async def test_what_cannot_be(outline):
         await outline.enable(inbound="outline", port=5)
     with pytest.raises(Invalid):
         await outline.enable(method="rc4-md5")
+
+
+async def test_an_address_that_is_taken_is_tried_again(outline, monkeypatch):
+    monkeypatch.setattr("vpn.services.outline.service.RETRY", 0.02)
+    door = Door()
+    listen = parse_endpoint((await outline.service.show()).listen)
+    trying = asyncio.create_task(outline.service.keep_trying())
+    with socket.create_server(listen):
+        await outline.service.run(Gate(door.open, door.close))
+        assert "cannot listen on" in (await outline.service.show()).problem
+        assert door.place is None
+    await asyncio.wait_for(door.opened.wait(), 5)
+    assert door.place == listen
+    async with outline.book.order:
+        assert (await outline.service.show()).problem == ""
+    trying.cancel()
+    await door.close()
+
+
+async def test_it_is_tried_again_where_moving_has_failed_and_the_old_place_is_gone(outline, door, monkeypatch):
+    monkeypatch.setattr("vpn.services.outline.service.RETRY", 0.02)
+    listen = parse_endpoint((await outline.service.show()).listen)
+    taken = []
+
+    async def close():
+        await door.close()
+        taken.append(socket.create_server(listen))  # somebody was quicker
+
+    outline.service._gate = Gate(door.open, close)
+    with pytest.raises(Unavailable):
+        await outline.enable(listen=Endpoint("0.0.0.0", listen.port))
+    assert "cannot listen on" in (await outline.service.show()).problem
+    door.opened.clear()
+    trying = asyncio.create_task(outline.service.keep_trying())
+    taken.pop().close()
+    await asyncio.wait_for(door.opened.wait(), 5)
+    assert door.place == listen
+    trying.cancel()

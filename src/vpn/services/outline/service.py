@@ -30,6 +30,7 @@ from vpn.services.sockets import free_port, listen_on, listen_trouble
 from vpn.settings.server import ServerSettings
 
 DEFAULT_HOST = "127.0.0.1"
+RETRY = 2.0  # seconds until an address that could not be listened on is tried again
 _SECRET = 24  # bytes
 _HINT = "choose another address: vpn outline enable --listen HOST:PORT"
 
@@ -93,21 +94,39 @@ class OutlineService:
         self._problem = ""
 
     async def run(self, gate: Gate) -> None:
-        """Serve here, from now on. Where the address cannot be listened on, that is logged, and shown.
+        """Serve here, from now on. Where the address cannot be listened on, that is logged, and shown, and tried again
+        (`keep_trying`).
 
         Raises:
             Unavailable: the store cannot be read.
         """
         async with self._book.order:
             self._gate = gate
-            state = await self._book.find()
-            if state is None or not state.enabled:
-                return
-            try:
-                await self._open(state, _listen(parse_endpoint(state.listen)))
-            except Unavailable as error:
-                self._problem = error.message
+            await self._try()
+
+    async def keep_trying(self) -> None:
+        """Serve where that could not be, as soon as it can; goes on until cancelled."""
+        while True:
+            await asyncio.sleep(RETRY)
+            if not self._problem:
+                continue
+            async with self._book.order:
+                if self._problem and await self._try():
+                    structlog.get_logger("daemon").info("the Outline API is served now", listen=self._served)
+
+    async def _try(self) -> bool:
+        """Serve as is remembered, if anything is; returns whether it can be."""
+        state = await self._book.find()
+        if state is None or not state.enabled:
+            return True
+        try:
+            await self._open(state, await asyncio.to_thread(_listen, parse_endpoint(state.listen)))
+        except Unavailable as error:
+            if self._problem != error.message:
                 structlog.get_logger("daemon").error("the Outline API is not served", reason=error.message)
+            self._served, self._problem = "", error.message
+            return False
+        return True
 
     async def find_secret(self) -> str | None:
         """The path that requests must begin with; None: there is no Outline API."""
@@ -182,6 +201,7 @@ class OutlineService:
             return
         makes_room = before is not None and self._served.endswith(f":{listen.port}")
         if makes_room and self._gate is not None:
+            self._served = ""
             await self._gate.close()  # a port on all addresses is not to be had while it is in use on one
         try:
             sock = await asyncio.to_thread(_listen, listen)
@@ -191,8 +211,8 @@ class OutlineService:
                 sock.close()
                 raise
         except BaseException:
-            if makes_room and before is not None:
-                await self._open(before, await asyncio.to_thread(_listen, parse_endpoint(before.listen)))
+            if makes_room:
+                await self._try()
             raise
 
     async def _open(self, state: State, sock: socket.socket) -> None:
