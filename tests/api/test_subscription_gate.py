@@ -1,5 +1,7 @@
+import asyncio
 import base64
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +13,7 @@ from vpn.api import subscription_gate
 from vpn.api.pages.subscription import CSP
 from vpn.api.subscription_gate import SubscriptionGate
 from vpn.domain.errors import Unavailable
-from vpn.links import schemes
+from vpn.links import qr, schemes
 from vpn.links.documents.formats import FORMATS
 from vpn.settings.model import Settings
 from vpn.settings.subscriptions import SubscriptionSettings
@@ -285,6 +287,24 @@ async def test_so_many_a_minute_from_one_source(gate, change, path):
     assert (answer.status, answer.headers["retry-after"], answer.body) == (429, "20", b"")
     assert (await ask(gate, f"/sub/{WRONG}", source="2001:db8::3")).status == 429
     assert (await ask(gate, path, source="2001:db8:0:1::1")).status == 200
+
+
+async def test_a_crowd_is_drawn_one_page_at_a_time_and_each_code_once(house, path, monkeypatch):
+    drawn, at_once = [], []
+
+    def draw(text):
+        at_once.append(None)
+        drawn.append((text, len(at_once)))
+        time.sleep(0.01)  # long enough for another thread, if there is one, to be in here
+        at_once.pop()
+        return b"picture"
+
+    monkeypatch.setattr(qr, "png", draw)
+    gate = SubscriptionGate(None, house.subscriptions)
+    answers = await asyncio.gather(*(ask(gate, path, **BROWSER) for _ in range(8)))
+    assert [answer.status for answer in answers] == [200] * 8
+    assert len({text for text, _ in drawn}) == len(drawn) == 3, "the URL and two servers"
+    assert {number for _, number in drawn} == {1}
 
 
 async def test_so_many_a_minute_in_all(gate, change, path):

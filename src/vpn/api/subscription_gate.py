@@ -13,6 +13,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import structlog
 from starlette.datastructures import Headers, QueryParams
@@ -27,10 +28,12 @@ from vpn.domain.hostname import is_hostname
 from vpn.domain.network import parse_networks
 from vpn.domain.request_rates import RequestRates
 from vpn.domain.user import User
+from vpn.links import qr
 from vpn.links.documents import profile
 from vpn.links.documents.formats import HTML, find_format, format_for
 from vpn.services.subscriptions import PREFIX, SubscriptionService, document
 
+_MOST_CODES = 256  # that are remembered; each is of one or two kilobytes
 _METHODS = ("GET", "HEAD")
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>[0-9]{1,5}))?", re.ASCII)
 _PRIVATE = {
@@ -55,6 +58,8 @@ class SubscriptionGate:
         self._subscriptions = subscriptions
         self._clock = clock
         self._rates = RequestRates()
+        self._drawing = asyncio.Lock()
+        self._draw = lru_cache(_MOST_CODES)(qr.png)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or hand it on."""
@@ -100,8 +105,10 @@ class SubscriptionGate:
     async def _page(self, user: User, url: str) -> Response:
         found = await self._subscriptions.content(user, page=url)
         fields = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": CSP}
-        # Drawing codes takes some tenths of a second.
-        page = await asyncio.to_thread(render, found, url, self._subscriptions.dynamic_key(url))
+        key = self._subscriptions.dynamic_key(url)
+        # Drawing codes takes some tenths of a second: one page at a time, so that a crowd leaves time for all else.
+        async with self._drawing:
+            page = await asyncio.to_thread(render, found, url, key, self._draw)
         return Response(page, headers=fields)
 
     def _origin(self, scope: Scope, headers: Headers) -> tuple[str, str]:

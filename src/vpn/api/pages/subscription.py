@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from itertools import count
@@ -23,6 +23,8 @@ from vpn.links.shadowsocks import ShadowsocksLink
 from vpn.services.access import UserLink
 from vpn.services.subscriptions import Subscription, why
 
+Draw = Callable[[str], bytes]
+"""Draws a QR code, as a PNG picture."""
 _OFFERED = ("plain", "base64", "clash", "sing-box", "sip008")
 
 
@@ -37,12 +39,13 @@ CSP = (
 """The page's Content-Security-Policy."""
 
 
-def render(subscription: Subscription, url: str, key: DynamicKey | None) -> str:
+def render(subscription: Subscription, url: str, key: DynamicKey | None, draw: Draw = qr.png) -> str:
     """The page.
 
     Args:
         url: of the subscription, as the browser has found it.
         key: what Outline takes for it; None: it cannot take it.
+        draw: draws the codes.
     """
     numbers = count(1)
     profile = subscription.profile
@@ -51,7 +54,7 @@ def render(subscription: Subscription, url: str, key: DynamicKey | None) -> str:
         parts.append(_section("Nothing to connect to", "<p>Ask whoever gave you this page.</p>"))
     else:
         apps = apps_by_platform(url, profile.title, _for_outline(subscription, key))
-        parts += [_fetching(url, key, numbers), _apps(url, apps), _servers(subscription, numbers)]
+        parts += [_fetching(url, key, numbers, draw), _apps(url, apps), _servers(subscription, numbers, draw)]
     if profile.support:
         parts.append(f'<footer><a href="{escape(profile.support)}" rel="noreferrer">Help</a></footer>')
     title = f"{escape(profile.title)}: {escape(subscription.user.name)}"
@@ -88,10 +91,10 @@ def _usage(subscription: Subscription) -> str:
     return _section("Usage", f'<p>{line}</p>{bar}<dl class="facts">{listed}</dl>')
 
 
-def _fetching(url: str, key: DynamicKey | None, numbers: count[int]) -> str:
+def _fetching(url: str, key: DynamicKey | None, numbers: count[int], draw: Draw) -> str:
     body = (
         "<p>Scan it in your app, or copy it there. The app keeps it up to date. Keep it to yourself: "
-        f"whoever has it connects as you.</p>{_picture(url, 'QR code of the subscription')}"
+        f"whoever has it connects as you.</p>{_picture(url, 'QR code of the subscription', draw)}"
         f"{_copyable(url, 'Subscription URL', numbers)}"
     )
     if key is not None:
@@ -123,21 +126,22 @@ def _app(app: App) -> str:
     return f'<div class="app"><div><h3>{name}</h3><span class="soft">{escape(app.steps)}</span></div>{button}</div>'
 
 
-def _servers(subscription: Subscription, numbers: count[int]) -> str:
+def _servers(subscription: Subscription, numbers: count[int], draw: Draw) -> str:
     links = subscription.links.links
     if not links:
         return _section("Servers", "<p>There is no server for apps yet. Ask whoever gave you this page.</p>")
-    return _section("Servers", "".join(_server(each, numbers) for each in links))
+    return _section("Servers", "".join(_server(each, numbers, draw) for each in links))
 
 
-def _server(link: UserLink, numbers: count[int]) -> str:
+def _server(link: UserLink, numbers: count[int], draw: Draw) -> str:
     name = escape(link.link.name or link.inbound)
     kind = (
         f"Shadowsocks, {link.link.method}" if isinstance(link.link, ShadowsocksLink) else schemes.KINDS[type(link.link)]
     )
     return (
         f'<details><summary>{name}</summary><p class="soft">{escape(kind)}</p>'
-        f"{_picture(link.uri, f'QR code of {link.link.name}')}{_copyable(link.uri, link.link.name, numbers)}</details>"
+        f"{_picture(link.uri, f'QR code of {link.link.name}', draw)}{_copyable(link.uri, link.link.name, numbers)}"
+        "</details>"
     )
 
 
@@ -145,9 +149,9 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{body}</section>"
 
 
-def _picture(text: str, description: str) -> str:
+def _picture(text: str, description: str, draw: Draw) -> str:
     try:
-        picture = base64.b64encode(qr.png(text)).decode()
+        picture = base64.b64encode(draw(text)).decode()
     except Invalid:  # it does not fit; there is the text beside it
         return ""
     return f'<img class="code" alt="{escape(description)}" src="data:image/png;base64,{picture}">'
