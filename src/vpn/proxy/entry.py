@@ -64,5 +64,7 @@ class Entry:
 
     def trusts(self, host: str) -> bool:
         """Whether this is a load balancer, which says for whom it comes."""
+        if not self._trusted:
+            return False
         packed = pack(host.partition("%")[0])
         return packed is not None and any_holds(self._trusted, packed)

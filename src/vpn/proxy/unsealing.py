@@ -1,6 +1,7 @@
 """A client of Shadowsocks, until it is known whose it is and what it wants.
 
-    accepted ──► [Preface] ──► Unsealing ──► Handshake, over a SealedStream
+    accepted ──► [Preface] ──► Unsealing ──► Passage, over a SealedStream
+                                         └─► Handshake, where it is not said at once where to
 
 Who does not know a key learns nothing: whether its bytes are garbage, too few, sealed with a wrong key, out of date, or
 played back, it never gets a byte, everything it sends is read, and it is closed when the time for handshakes is over,
@@ -17,7 +18,8 @@ from typing import Any
 
 from vpn.domain.session import Session, Status
 from vpn.domain.shadowsocks import Method, method_of
-from vpn.protocols.errors import ProtocolError
+from vpn.protocols import socks_address
+from vpn.protocols.errors import ProtocolError, SocksError
 from vpn.protocols.shadowsocks_chunks import Opener, Sealer
 from vpn.protocols.shadowsocks_header import Beginning, ClockSkew, begin, named, needed, without_padding
 from vpn.proxy.accounts import source_key
@@ -26,6 +28,7 @@ from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
 from vpn.proxy.handshake import Handshake
 from vpn.proxy.keyring import UserKey
+from vpn.proxy.passage import Passage
 from vpn.proxy.phase import Phase
 from vpn.proxy.poller import EDGE, ENDING, READ
 from vpn.proxy.preface import Preface
@@ -257,8 +260,13 @@ class Unsealing(Phase):
         sealer = Sealer(method, self._key.key, own, salt)
         stream = SealedStream(self._sock, opener, sealer, self._inbound.shared.scratch, held, drained=self._drained)
         core.connections.discard(self)
-        handshake = Handshake(core, stream, self.session, self.client, self._key.user)
-        handshake.take_over(early, unread=stream.unread)
+        try:
+            host, port, end = socks_address.unpack(early)
+        except SocksError:
+            handshake = Handshake(core, stream, self.session, self.client, self._key.user)
+            handshake.take_over(early, unread=stream.unread)
+        else:
+            Passage(core, stream, self.session, self.client, early[end:]).start(host, port)
 
     def _discard(self, reason: str) -> bool:
         """It is nobody, and does not hear of it: read and throw away what it sends until its time is over."""
