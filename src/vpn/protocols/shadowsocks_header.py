@@ -79,7 +79,7 @@ def begin(method: Method, key: bytes, sealed: bytes, now: float) -> Beginning | 
     salt = sealed[:size]
     subkey = session_key(method, key, salt)
     aead = sealing(method, subkey)
-    end = needed(method)
+    end = size + _LENGTH + TAG if method.edition == 1 else needed(method)
     header = sealed[end - (_LENGTH if method.edition == 1 else _HEADER) - TAG : end]
     try:
         opened = aead.decrypt(_FIRST_NONCE, header, None)

@@ -16,6 +16,7 @@ import hashlib
 import mmap
 import os
 import secrets
+import struct
 import threading
 from pathlib import Path
 
@@ -30,6 +31,7 @@ _MAGIC = 0x76706E2D73616C31
 _HEADER = 4096 // _CELL  # cells
 _KEY = slice(2, 4)  # the cells of the key
 _FULL = (1 << 63) - 1
+_fingerprints = struct.Struct(f"={_CELL}x{_KEPT}Q").unpack_from  # of a bucket
 
 
 def size(workers: int) -> int:
@@ -100,8 +102,9 @@ class Salts:
 
     def __init__(self, fd: int, row: int = 0) -> None:
         memory = mmap.mmap(fd, 0)
-        self._cells = memoryview(memory).cast("Q")
-        self._key = bytes(memoryview(memory)[_KEY.start * _CELL : _KEY.stop * _CELL])
+        self._memory = memoryview(memory)
+        self._cells = self._memory.cast("Q")
+        self._key = bytes(self._memory[_KEY.start * _CELL : _KEY.stop * _CELL])
         tables = range(_HEADER, len(self._cells), BUCKETS * _LINE)
         self._own = tables[row]
         self._others = [table for table in tables if table != self._own]
@@ -117,24 +120,37 @@ class Salts:
 
         It is for salts whose sender has proved to know a key: others would crowd out those.
         """
-        digest = int.from_bytes(hashlib.blake2b(salt, digest_size=_CELL, key=self._key).digest(), "little")
-        fingerprint = digest or 1
-        bucket = digest % BUCKETS * _LINE
-        cells, own = self._cells, self._own + bucket
-        if fingerprint in cells[own + 1 : own + _LINE].tolist():
+        fingerprint, bucket = self._place(salt)
+        if not self._write(fingerprint, self._own + bucket):
             return False
-        taken = cells[own]
-        cells[own + 1 + taken % _KEPT] = fingerprint
-        cells[own] = (taken + 1) & _FULL
         if not self._others:
             return True
         # What we wrote must be seen by the other cores before we read what they wrote: taking a lock, even one that
         # nobody else wants, is a full memory barrier.
         with self._fence:
             pass
-        return all(
-            fingerprint not in cells[table + bucket + 1 : table + bucket + _LINE].tolist() for table in self._others
-        )
+        memory = self._memory
+        return all(fingerprint not in _fingerprints(memory, (table + bucket) * _CELL) for table in self._others)
+
+    def note(self, salt: bytes) -> None:
+        """Take a salt of our own, which nobody has had: it is new and random."""
+        fingerprint, bucket = self._place(salt)
+        self._write(fingerprint, self._own + bucket)
+
+    def _place(self, salt: bytes) -> tuple[int, int]:
+        """What a salt is remembered by, and the bucket in each table."""
+        digest = int.from_bytes(hashlib.blake2b(salt, digest_size=_CELL, key=self._key).digest(), "little")
+        return digest or 1, digest % BUCKETS * _LINE
+
+    def _write(self, fingerprint: int, bucket: int) -> bool:
+        """Write it into this bucket of ours; False if it is there."""
+        if fingerprint in _fingerprints(self._memory, bucket * _CELL):
+            return False
+        cells = self._cells
+        taken = cells[bucket]
+        cells[bucket + 1 + taken % _KEPT] = fingerprint
+        cells[bucket] = (taken + 1) & _FULL
+        return True
 
 
 def lone_salts() -> Salts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from vpn.protocols.errors import ProtocolError
@@ -27,12 +28,25 @@ class SealedStream:
         drained: the socket had no more when it was read last, and will tell when it has.
     """
 
-    __slots__ = ("_backlog", "_drained", "_held", "_opener", "_read", "_scratch", "_sealer", "_sent", "_sock")
+    __slots__ = (
+        "_backlog",
+        "_drained",
+        "_held",
+        "_opener",
+        "_read",
+        "_scratch",
+        "_sealer",
+        "_sent",
+        "_sock",
+        "fileno",
+    )
 
     def __init__(
         self, sock: Any, opener: Opener, sealer: Sealer, scratch: memoryview, held: bytes, *, drained: bool
     ) -> None:
         self._sock = sock
+        self.fileno: Callable[[], int] = sock.fileno
+        """The descriptor to watch."""
         self._opener = opener
         self._sealer = sealer
         self._scratch = scratch
@@ -41,10 +55,6 @@ class SealedStream:
         self._read = b""  # opened, and not asked for yet
         self._backlog = b""  # sealed, and not taken by the socket yet
         self._sent = 0  # of the backlog
-
-    def fileno(self) -> int:
-        """The descriptor to watch."""
-        return int(self._sock.fileno())
 
     @property
     def unread(self) -> bool:

@@ -22,6 +22,7 @@ from vpn.protocols import socks_address
 from vpn.protocols.errors import ProtocolError, SocksError
 from vpn.protocols.shadowsocks_chunks import Opener, Sealer
 from vpn.protocols.shadowsocks_header import Beginning, ClockSkew, begin, named, needed, without_padding
+from vpn.protocols.shadowsocks_keys import TAG
 from vpn.proxy.accounts import source_key
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
@@ -239,10 +240,9 @@ class Unsealing(Phase):
         opener = begun.opener
         if not opener.whole(len(self._held)):
             return True
-        opened = bytearray(opener.length)
+        taken = opener.length + TAG
         try:
-            taken, _ = opener.open_into(memoryview(self._held), memoryview(opened))
-            early = bytes(opened)
+            early = opener.open_first(self._held[:taken])
             if self._inbound.method.edition == 2022:
                 early = without_padding(early)
         except ProtocolError as error:
@@ -256,7 +256,7 @@ class Unsealing(Phase):
         assert self._key is not None
         own = os.urandom(method.key_size)
         if method.edition == 1:
-            core.salts.fresh(own)  # or what we say could be played back to us
+            core.salts.note(own)  # or what we say could be played back to us
         sealer = Sealer(method, self._key.key, own, salt)
         stream = SealedStream(self._sock, opener, sealer, self._inbound.shared.scratch, held, drained=self._drained)
         core.connections.discard(self)
