@@ -111,6 +111,7 @@ def test_a_low_port_that_is_added_later(data, reach, web):
 
 def test_a_certificate_that_only_root_may_read_is_refused(data, reach):
     files = Authority(data.parent).issue("localhost")
+    files.certificate.chmod(0o644)
     files.key.chmod(0o600)
     with running_daemon(data, through=reach, VPN_PROCESS__USER=ACCOUNT) as daemon:
         command = ("inbounds", "add", "http", "--listen", "127.0.0.1:0")
