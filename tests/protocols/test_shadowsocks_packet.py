@@ -123,9 +123,9 @@ def test_bad_bodies(body, reason, at):
 
 
 def test_padding_that_is_longer_than_the_datagram_leaves_no_address():
-    _, start = packets.read_body(bytes(9) + b"\xff\xff" + ADDRESS)
     with pytest.raises(SocksError, match="short_datagram"):
-        socks_address.unpack(bytes(9) + b"\xff\xff" + ADDRESS, start)
+        packets.read_body(bytes(9) + b"\xff\xff" + ADDRESS)
+    assert packets.read_body(bytes(10) + b"\1x") == (0, 12)
 
 
 @pytest.mark.parametrize("method", METHODS)

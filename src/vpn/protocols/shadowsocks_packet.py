@@ -132,7 +132,10 @@ def read_body(body: bytes, at: int = 0) -> tuple[int, int]:
         raise SocksError("short_datagram") from None
     if kind != _FROM_CLIENT:
         raise SocksError("bad_datagram")
-    return sent, at + _ASKED.size + padding
+    start = at + _ASKED.size + padding
+    if start > len(body):
+        raise SocksError("short_datagram")
+    return sent, start
 
 
 def salted_seal(method: Method, key: bytes) -> Seal:
