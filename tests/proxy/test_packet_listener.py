@@ -620,6 +620,25 @@ def test_what_waits_is_bounded_over_all_sessions_of_a_user(plane, monkeypatch, w
     nothing_is_left(plane, listener)
 
 
+def test_the_sessions_of_a_user_share_what_is_remembered_of_destinations(plane, monkeypatch):
+    monkeypatch.setattr(packet_session, "_PEERS_OF_USER", 40)
+    monkeypatch.setattr(packet_session, "_LEAST_PEERS", 5)
+    listener = open_packets(plane, OLD)
+    with udp_echo() as port, ExitStack() as stack:
+        for count, most in ((1, 40), (2, 20), (3, 13), (10, 5)):
+            while len(live(plane)) < count:
+                client = stack.enter_context(phone(plane, OLD, listener=listener))
+                client.say(port, b"x")
+                assert client.hear()[2] == b"x"
+            for number in range(50):
+                client.say(9, b"x", f"127.0.1.{number + 1}")
+            client.say(port, b"last")
+            assert client.hear()[2] == b"last"
+            source = client.sock.getsockname()
+            session = plane.do(lambda source=source: listener._sessions.find_at(source))
+            assert [len(each) for each in (session._targets, session._headers, session._requests)] == [most] * 3
+
+
 @pytest.mark.parametrize("method", KINDS)
 def test_the_quota_ends_in_the_middle(plane, method):
     with udp_echo() as port, phone(plane, method) as client:

@@ -29,7 +29,7 @@ BATCH = 64
 """Datagrams relayed from one socket before the others have their turn."""
 HEADROOM = 64
 """Bytes before an answer's payload, for what stands before it."""
-_MOST_PEERS = 4096  # destinations of one session; the oldest is forgotten first
+_MOST_PEERS = 4096  # destinations of one session
 _MOST_WAITING = 64  # datagrams of one session whose names are being resolved
 
 Address = tuple[str, int]
@@ -98,6 +98,10 @@ class Datagrams:
         """
         raise NotImplementedError
 
+    def _most_peers(self) -> int:
+        """Destinations that may be remembered; the oldest is forgotten first."""
+        return _MOST_PEERS
+
     def _held_back(self) -> bool:
         """Whether something waits because of the user's rates."""
         return any(map(self.client.account.down.holds_back, self._outward.values()))
@@ -139,7 +143,7 @@ class Datagrams:
             target = self._allowed(request_for(host, port, udp=True, **self._asks()), packed)
         except OSError:
             return None  # not for ever: the next datagram may find a descriptor
-        if len(self._targets) >= _MOST_PEERS:
+        if len(self._targets) >= self._most_peers():
             del self._targets[next(iter(self._targets))]
         self._targets[key] = target
         return target
@@ -163,9 +167,10 @@ class Datagrams:
         sock = self._outward.get(family) or self._open(family)
         address = (host, port)
         if address not in self._headers:
-            if len(self._headers) >= _MOST_PEERS:
+            most = self._most_peers()
+            if len(self._headers) >= most:
                 del self._headers[next(iter(self._headers))]
-            if address not in self._requests and len(self._requests) >= _MOST_PEERS:
+            if address not in self._requests and len(self._requests) >= most:
                 del self._requests[next(iter(self._requests))]
             self._headers[address] = self._header(*address)
             self._requests[address] = request

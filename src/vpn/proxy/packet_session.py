@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _MOST_QUEUED = 64  # datagrams that wait because of the user's rate; more are lost
 
 
+_PEERS_OF_USER = 1 << 16  # destinations that a user's sessions share, each of which costs some 600 bytes ...
+_LEAST_PEERS = 128  # ... and of which each session has so many in any case
+
+
 class Peer(NamedTuple):
     """What is known of a client when its session begins."""
 
@@ -130,6 +134,10 @@ class PacketSession(Datagrams):
             self._relay_out(body, start)
         if self._queue and not self.session.ended:
             self.client.account.up.wait(self, self._go_on)
+
+    def _most_peers(self) -> int:
+        share = _PEERS_OF_USER // self._sessions.count_of(self.key.user)
+        return min(super()._most_peers(), max(share, _LEAST_PEERS))
 
     def _held_back(self) -> bool:
         return bool(self._queue) or super()._held_back()

@@ -74,6 +74,10 @@ class PacketSessions:
         """So many of those who have one."""
         return list(islice(self._of, most))
 
+    def count_of(self, user: str) -> int:
+        """How many a user has who has one."""
+        return self._of[user]
+
     def find(self, mark: object) -> PacketSession | None:
         """The session that is marked so."""
         return self._sessions.get(mark)
