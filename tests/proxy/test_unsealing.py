@@ -21,6 +21,7 @@ from tests.support.shadowsocks import (
 )
 from tests.support.shadowsocks_client import IDENTIFIED, METHODS, NEW, OLD, ShadowsocksClient
 from vpn.domain.acl import CompiledPolicy
+from vpn.domain.inbound import Timeouts
 from vpn.domain.policy_document import parse_policy
 from vpn.domain.reasons import REASONS
 from vpn.proxy import control
@@ -319,6 +320,35 @@ def test_what_is_played_back_is_nobodys(method, echo_port):
             ("replayed", "alice"),
             ("eof", "alice"),
         }
+
+
+@pytest.mark.parametrize("method", OF_EACH_KIND)
+@pytest.mark.parametrize("change", ["disabled", "over quota", "another key", "removed"])
+def test_what_becomes_of_a_user_does_not_show_in_what_is_played_back(method, change, echo_port):
+    now = {
+        "disabled": users("bob", alice=control.DISABLED),
+        "over quota": users("bob", alice="over_quota"),
+        "another key": [control.SnapshotUser("alice", 1, shadowsocks="secret of carol"), *users("bob")],
+        "removed": users("bob"),
+    }[change]
+    with (
+        shadowsocks_plane(method, timeouts=Timeouts(handshake=20)) as plane,
+        plane.connect() as sock,
+        plane.connect() as again,
+    ):
+        sealed = client(method)
+        request = sealed.request("127.0.0.1", echo_port, b"hello")
+        sock.sendall(request)
+        assert receive(sock, sealed, 5) == b"hello"
+        again.sendall(request)
+        plane.until(lambda: any(getattr(each, "_reason", "") == "replayed" for each in plane.core.connections))
+        tell(plane, now, 3)
+        assert [session.reason for session in ended(plane)] != ["replayed"]
+        assert plane.do(lambda: [each._reason for each in plane.core.connections]) == ["replayed"]
+        again.shutdown(socket.SHUT_WR)
+        assert again.recv(1) == b""
+        (session,) = [session for session in ended(plane, 2) if session.reason == "replayed"]
+        assert session.user == "alice"
 
 
 @pytest.mark.parametrize("method", OLD)

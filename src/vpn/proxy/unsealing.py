@@ -211,8 +211,8 @@ class Unsealing(Phase):
             core.counters.refused_remembered += 1
             return self._discard("authentication_failed")
         key, outcome = found
+        self._key = key
         source = self.session.source_host
-        self.session.user = key.user
         if isinstance(outcome, ProtocolError):
             if isinstance(outcome, ClockSkew):
                 fields = {"user": key.user, "offset": outcome.offset, "inbound": self.session.inbound}
@@ -227,11 +227,12 @@ class Unsealing(Phase):
         core.bans.tried(key.user, source, True)
         if not self._inbound.method.identified:
             self._inbound.shared.visitors.remember(self._source, key.user)
+        self.session.user = key.user
         user = core.credentials.user(key.user)
         if user is not None and user.blocked:
             self._reject(user.blocked)
             return False
-        self._key, self._begun = key, outcome
+        self._begun = outcome
         self._held = self._held[outcome.taken :]
         return self._open_first(outcome)
 
@@ -272,6 +273,7 @@ class Unsealing(Phase):
         """It is nobody, and does not hear of it: read and throw away what it sends until its time is over."""
         self._reason = reason
         self._held = b""
+        self.session.user = ""  # what becomes of whoever's key it was is not to show here
         self._discard_more()
         return False
 
@@ -293,6 +295,8 @@ class Unsealing(Phase):
         self._end("rejected_by_acl", reason)
 
     def _close(self, reason: str, status: Status = "failed") -> None:
+        if self._reason and self._key is not None:
+            self.session.user = self._key.user
         super()._close(reason if status == "closed" else self._reason or reason, status)
 
     def _end(self, status: Status, reason: str) -> None:
