@@ -17,6 +17,8 @@ from vpn.domain.inbound import Inbound
 from vpn.proxy.control import Listening
 from vpn.proxy.listener import open_socket
 
+PACKETS = "(UDP)"
+"""How the reason of an error ends that is about the socket for datagrams."""
 _ATTEMPTS = 16  # to find a port that is free for datagrams, too
 
 
@@ -98,7 +100,7 @@ def open_packets(endpoint: Endpoint, family: int) -> socket.socket:
         sock.bind((endpoint.host, endpoint.port))
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"{error.strerror} (UDP)") from None
+        raise OSError(error.errno, f"{error.strerror} {PACKETS}") from None
     return sock
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from vpn.domain.address import Endpoint
 from vpn.domain.errors import Unavailable
 from vpn.domain.inbound import Inbound
-from vpn.proxy.binding import Bound, bind
+from vpn.proxy.binding import PACKETS, Bound, bind
 from vpn.settings.plane import setting_of
 
 _TRIES = 50  # to find a port that is free
@@ -63,8 +63,11 @@ def port_trouble(listen: Endpoint, error: OSError | ValueError, setting: str) ->
 def listen_trouble(listen: Endpoint, error: OSError | ValueError, hint: str) -> Unavailable:
     """An address that cannot be listened on, in words."""
     number = error.errno if isinstance(error, OSError) else None
+    # Those who are still on an inbound that was removed have its socket for datagrams; it cannot be shared.
+    datagrams = str(getattr(error, "strerror", None)).endswith(PACKETS)
+    draining = " (an inbound that was removed keeps it for proxy.drain_timeout seconds: then try again)"
     ways_out = {
-        errno.EADDRINUSE: "stop what uses it, or ",
+        errno.EADDRINUSE: f"stop what uses it{draining if datagrams else ''}, or ",
         errno.EACCES: "start as root with process.user set, which opens low ports and drops the rest, or ",
     }
     return Unavailable(
