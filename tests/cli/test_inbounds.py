@@ -94,6 +94,7 @@ def test_files_are_named_as_seen_from_here(inbounds, monkeypatch, tmp_path):
         ("edit main", 2, "say what to change"),
         ("edit main --max-connections 3", 5, "comes from the settings"),
         ("edit nobody --max-connections 3", 4, "there is no inbound nobody"),
+        ("edit main --clear key", 2, "an inbound has one"),
         ("remove main", 5, "comes from the settings"),
         ("remove nobody", 4, "there is no inbound nobody"),
     ],

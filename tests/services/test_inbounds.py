@@ -131,6 +131,8 @@ def house_settings(**fields):
         ({"listen": "here"}, "listen cannot be 'here'", "127.0.0.1:1080"),
         ({"colour": "red"}, "there is no setting colour", "protocol"),
         ({"listen": "*:8388"}, "listen cannot be '*:8388'", "an IP address or a host name"),
+        ({"max_connections": 10**23}, "max_connections cannot be", "1000000000"),
+        ({"tls": {"certificate": "/a\0b", "key": "/none.pem"}}, "", ""),
         ({"public_host": "a b"}, "public_host cannot be 'a b'", "host name, without a port"),
         ({"public_host": "0.0.0.0"}, "public_host cannot be '0.0.0.0'", "that clients can reach"),
         ({"public_host": "::"}, "public_host cannot be '::'", "that clients can reach"),
@@ -291,6 +293,9 @@ async def test_names_and_keys(house, inbounds):  # noqa: F811
     for call in (service.remove("nobody"), service.edit("nobody", {})):
         with pytest.raises(NotFound):
             await call
+    await service.add("side", ANY)
+    with pytest.raises(Invalid, match="there is no setting colour"):
+        await service.edit("side", {"colour": None})
     for call in (service.remove("main"), service.edit("main", {})):
         with pytest.raises(Conflict, match="from the settings"):
             await call

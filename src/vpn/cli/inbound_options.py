@@ -45,7 +45,9 @@ def fields_said(
     on_this_machine = ctx.obj.server is None
     for field, value in said(ctx, OPTIONS).items():
         _put(fields, field, _absolute(value) if field in _FILES and on_this_machine else value)
-    if fields.get("key") is not None:
+    if "key" in fields:
+        if fields["key"] is None:
+            raise typer.BadParameter("--clear key: an inbound has one; give it another with --key")
         fields["key"] = read_secret(fields["key"], "Key")
     if listen is not None:
         fields["listen"] = _address(listen)

@@ -66,7 +66,8 @@ def _read_links() -> list[str]:
 def _read() -> str:
     try:
         text = sys.stdin.read(LARGEST + 1)
-    except UnicodeDecodeError:
+        text.encode()  # in some locales what is no UTF-8 is read all the same
+    except UnicodeError:
         raise Invalid("bad_input", "standard input is not UTF-8", "write links, one a line") from None
     except OSError as error:
         raise Unavailable("input_failed", f"standard input: {error.strerror}", "name the link instead") from None

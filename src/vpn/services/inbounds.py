@@ -111,7 +111,8 @@ class InboundService:
         """
         async with self._order:
             before = self._managed(name).model_dump(mode="json", exclude_unset=True)
-            return await self._put(name, _settings(_merged(before, changes)), key)
+            unknown = {field: None for field in changes if field not in InboundSettings.model_fields}
+            return await self._put(name, _settings(_merged(before, changes) | unknown), key)
 
     async def remove(self, name: str) -> None:
         """Remove an inbound. Its clients have the drain timeout to end.

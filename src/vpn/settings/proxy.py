@@ -29,6 +29,8 @@ from vpn.settings.values import (
 MAIN = "main"
 MOST_INBOUNDS = 100
 """Of the settings, and of those that are managed by commands, each."""
+MOST_CONNECTIONS = 1_000_000_000
+"""That may be said; what workers are told has to fit in 64 bits."""
 
 
 def _check_method(value: str) -> str:
@@ -90,7 +92,9 @@ class InboundSettings(Section):
     bind_timeout: Seconds | None = Field(None, description="As proxy.bind_timeout.")
     udp_timeout: Seconds | None = Field(None, description="As proxy.udp_timeout.")
     keepalive: int | None = Field(None, ge=0, le=86400, description="As proxy.keepalive.")
-    max_connections: int = Field(0, ge=0, description="Clients at once, over all workers; 0: no limit.")
+    max_connections: int = Field(
+        0, ge=0, le=MOST_CONNECTIONS, description="Clients at once, over all workers; 0: no limit."
+    )
     via: str = Field(
         "", pattern=r"^[A-Za-z0-9._-]*$", description="The name that HTTP's Via header tells of us; empty: no header."
     )
@@ -184,7 +188,9 @@ class ProxySettings(Section):
         "refuse",
         description="Whether clients may reach loopback, private, link-local and other addresses that are not public.",
     )
-    max_connections: int = Field(0, ge=0, description="Clients at once, over all inbounds and workers; 0: no limit.")
+    max_connections: int = Field(
+        0, ge=0, le=MOST_CONNECTIONS, description="Clients at once, over all inbounds and workers; 0: no limit."
+    )
     handshake_timeout: Seconds = Field(10, description="Seconds a client has until it has said what it wants.")
     connect_timeout: Seconds = Field(10, description="Seconds a destination has to answer.")
     idle_timeout: Seconds = Field(600, description="Seconds a tunnel may be silent.")
