@@ -62,6 +62,7 @@ async def test_a_number_that_was_chosen_as_id_is_nobody_elses(outline):
         await outline.keys.get(number)
     again = await outline.keys.add(NewKey(name="again"), number)
     assert (again.id, await outline.keys.get(later.id)) == (number, later)
+    assert (await outline.book.state()).retired == (number,), "however often it is chosen"
     with pytest.raises(Conflict):
         await outline.keys.add(NewKey(), later.id)
 

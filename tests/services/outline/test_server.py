@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from vpn.domain.errors import Invalid
@@ -14,8 +16,9 @@ async def test_its_name_is_said_here_or_in_the_settings(outline):
     assert (await outline.server.view()).name == "Ours"
     await outline.server.rename("Mine")
     assert (await outline.server.view()).name == "Mine"
-    with pytest.raises(Invalid):
-        await outline.server.rename("x" * 101)
+    for wrong in ("x" * 101, "a\x00b"):
+        with pytest.raises(Invalid):
+            await outline.server.rename(wrong)
 
 
 async def test_the_limit_of_all_is_everyones(outline, groups):
@@ -34,3 +37,8 @@ async def test_the_limit_of_all_is_everyones(outline, groups):
 async def test_hosts_that_are_none(outline, host):
     with pytest.raises(Invalid):
         await outline.server.set_hostname(host)
+
+
+async def test_limits_that_are_set_at_the_same_time(outline):
+    await asyncio.gather(*(outline.server.set_limit(size) for size in range(1, 9)))
+    assert (await outline.server.view()).limit in range(1, 9)

@@ -118,8 +118,8 @@ class KeyService:
                     await self._passwords.put(user.number, new.password)
                 named = await self._name(user, id)  # workers hear of the password with it
                 record = KeyRecord(inbound=inbound.name, id=id or "", made=True)
-                retired = (*state.retired, id) if id is not None and _NUMBER.fullmatch(id) else state.retired
-                state = replace(state, keys={**state.keys, user.number: record}, retired=retired)
+                retired = {id} - {*state.retired} if id is not None and _NUMBER.fullmatch(id) else ()
+                state = replace(state, keys={**state.keys, user.number: record}, retired=(*state.retired, *retired))
                 state = await self._book.keep(state)
             except BaseException:
                 await self._forget(user)

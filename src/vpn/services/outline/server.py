@@ -11,6 +11,7 @@ from vpn.domain.address import pack
 from vpn.domain.errors import Invalid, NotFound
 from vpn.domain.group import EVERYONE
 from vpn.domain.hostname import is_hostname
+from vpn.domain.user import check_note
 from vpn.services.groups import GroupService
 from vpn.services.outline.keys import limit_of, limited, unlimited
 from vpn.services.outline.ports import KeyPorts
@@ -75,8 +76,9 @@ class ServerService:
         """Call the server otherwise.
 
         Raises:
-            Invalid: the name is too long.
+            Invalid: the name is too long, or has control characters.
         """
+        check_note(name)
         if len(name) > _LONGEST_NAME:
             problem = f"the server's name has {len(name)} characters"
             raise Invalid("bad_name", problem, f"use at most {_LONGEST_NAME}")
@@ -117,14 +119,15 @@ class ServerService:
         Raises:
             Invalid: the limit is not allowed.
         """
-        await self._book.state()
-        try:
-            limits = (await self._groups.get(EVERYONE)).group.limits
-        except NotFound:
-            if size is not None:
-                await self._groups.add(EVERYONE, limits=limited(size))
-            return
-        await self._groups.edit(EVERYONE, limits=unlimited(limits) if size is None else limited(size))
+        async with self._book.order:
+            await self._book.state()
+            try:
+                limits = (await self._groups.get(EVERYONE)).group.limits
+            except NotFound:
+                if size is not None:
+                    await self._groups.add(EVERYONE, limits=limited(size))
+                return
+            await self._groups.edit(EVERYONE, limits=unlimited(limits) if size is None else limited(size))
 
     async def set_metrics(self, enabled: bool) -> None:
         """Remember whether the server's owner shares metrics. We send nobody any."""
