@@ -257,3 +257,22 @@ def test_who_is_banned_is_banned_everywhere(data_dir, echo_port):
         assert not is_reached(port, echo_port)
         assert daemon.vpn("bans", "remove", "127.0.0.1").code == 0
         assert is_reached(port, echo_port)
+
+
+def test_links_keep_their_order(data_dir):
+    """Outline takes the first one: another order after a start, or a change, would be another server."""
+
+    def linked(daemon):
+        shown = json.loads(daemon.vpn("users", "link", "alice", "--format", "json").out)
+        return [each["inbound"] for each in shown["links"]]
+
+    with running_daemon(data_dir, **SETTINGS) as daemon:
+        daemon.add_user("alice")
+        for name in ("phones", "cars"):
+            listen = f"127.0.0.1:{unused_port()}"
+            assert daemon.vpn("inbounds", "add", "shadowsocks", "--name", name, "--listen", listen).code == 0
+        assert linked(daemon) == ["phones", "cars"]
+        assert daemon.vpn("inbounds", "edit", "phones", "--listen", f"127.0.0.1:{unused_port()}").code == 0
+        assert linked(daemon) == ["phones", "cars"]
+    with running_daemon(data_dir, **SETTINGS) as daemon:
+        assert linked(daemon) == ["phones", "cars"]

@@ -16,14 +16,16 @@ async def test_inbounds_are_kept_replaced_and_removed(database):
     later = NOW + timedelta(days=1)
     await store.put("phones", "{}", NOW)
     await store.put("phones", '{"method":"x"}', later)
-    await store.put("a", "{}", NOW)
+    await store.put("b", "{}", later)
+    await store.put("a", "{}", later)
     assert await store.all() == [
-        StoredInbound("a", "{}", NOW, NOW),
         StoredInbound("phones", '{"method":"x"}', NOW, later),
-    ]
+        StoredInbound("a", "{}", later, later),
+        StoredInbound("b", "{}", later, later),
+    ], "the oldest first"
     await store.remove("phones")
     await store.remove("nobody")
-    assert [each.name for each in await store.all()] == ["a"]
+    assert [each.name for each in await store.all()] == ["a", "b"]
 
 
 async def test_one_that_is_removed_takes_its_key_along(database):

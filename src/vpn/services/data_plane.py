@@ -137,10 +137,12 @@ class DataPlane:
         self._observers.append(observer)
 
     def inbounds(self) -> Sequence[Inbound]:
-        """What is served; without a data plane, what would be."""
+        """What is served, in the order that there is also after the next start; without a data plane, what would be."""
         if self._supervisor is None:
             return self._wanted
-        return [bound.inbound for bound in self._supervisor.bound]
+        places = {inbound.name: place for place, inbound in enumerate(self._wanted)}
+        served = [bound.inbound for bound in self._supervisor.bound]
+        return sorted(served, key=lambda inbound: places.get(inbound.name, len(places)))
 
     def as_served(self) -> Sequence[Inbound]:
         """All that there are to be, also those that cannot be opened now; one that is open has its real port."""

@@ -29,9 +29,9 @@ class InboundStore:
         self._database = database
 
     async def all(self) -> list[StoredInbound]:
-        """Every one, by name."""
+        """Every one, the oldest first."""
         async with self._database.begin() as connection:
-            rows = await connection.execute(select(inbounds).order_by(inbounds.c.name))
+            rows = await connection.execute(select(inbounds).order_by(inbounds.c.created_at, inbounds.c.name))
             return [StoredInbound(**row) for row in rows.mappings()]
 
     async def put(self, name: str, document: str, now: datetime) -> None:
