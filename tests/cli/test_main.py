@@ -15,6 +15,10 @@ from vpn.cli.main import make_app, to_front
         (["users", "add", "x", "--note", "n"], ["users", "add", "x", "--note", "n"]),
         (["users", "show", "--", "--format"], ["users", "show", "--", "--format"]),
         (["users", "list", "--format"], ["users", "list", "--format"]),
+        (["users", "list", "--format", "clash"], ["--format", "clash", "users", "list"]),
+        (["users", "link", "x", "--format", "clash"], ["users", "link", "x", "--format", "clash"]),
+        (["users", "link", "--format=Clash", "x"], ["users", "link", "--format=Clash", "x"]),
+        (["users", "link", "x", "--format=json"], ["--format=json", "users", "link", "x"]),
         ([], []),
     ],
 )

@@ -162,3 +162,10 @@ def test_a_subscription_on_a_terminal(vpn, alice, monkeypatch):
     out = vpn("subscription", "show", "alice", "--no-qr").out
     assert codes_in(out) == []
     assert "subscriptions.enabled" in out
+
+
+def test_a_format_that_there_is_not(vpn, alice):
+    result = vpn("users", "link", "alice", "--format", "nonsense")
+    assert (result.code, result.out) == (3, "")
+    assert "there are: base64, plain, clash, sing-box, sip008, outline, wireguard" in result.err
+    assert json.loads(vpn("users", "link", "alice", "--format", "singbox").out)["outbounds"]

@@ -33,8 +33,8 @@ _GROUPS = (
 )
 _WITH_VALUE = ("--format", "--server", "--token", "--data-dir", "--config")
 _WITHOUT_VALUE = ("--verbose",)
-_DOCUMENTS = ("uri", "base64", "clash", "sing-box", "sip008", "outline", "wireguard")
-"""Values of --format that are no format of results: `vpn users link` takes them."""
+_TAKES_DOCUMENTS = ["users", "link"]
+"""The command whose --format takes more than the formats of results."""
 
 
 def make_app(name: str = "") -> typer.Typer:
@@ -134,9 +134,9 @@ def to_front(arguments: list[str]) -> list[str]:
         argument = queue.pop(0)
         if argument == "--":
             return [*front, *rest, argument, *queue]
-        if argument == "--format" and queue and queue[0] in _DOCUMENTS:
+        if rest[:2] == _TAKES_DOCUMENTS and argument == "--format" and queue and queue[0] not in list(Format):
             rest += [argument, queue.pop(0)]
-        elif argument.removeprefix("--format=") in _DOCUMENTS and argument not in _DOCUMENTS:
+        elif rest[:2] == _TAKES_DOCUMENTS and argument.startswith("--format=") and argument[9:] not in list(Format):
             rest.append(argument)
         elif argument in _WITH_VALUE and queue:
             front += [argument, queue.pop(0)]
