@@ -190,6 +190,8 @@ async def test_one_whose_certificate_is_gone_is_no_reason_to_refuse_others(house
     files = issue(house)
     service = inbounds()
     await service.add("side", ANY | {"tls": files})
+    await house.register.load()
+    assert house.register.managed["side"].tls, "what is stored can be read at the next start"
     await asyncio.to_thread(Path(files["certificate"]).unlink)
     await service.add("other", ANY)
     assert await asyncio.to_thread(shakes_hands, house.ports()["side"]), "the certificate was read when it was there"

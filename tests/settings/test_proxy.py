@@ -7,7 +7,7 @@ import pytest
 from vpn.domain.address import Endpoint
 from vpn.domain.errors import Invalid
 from vpn.settings.load import load_settings
-from vpn.settings.proxy import ProxySettings
+from vpn.settings.proxy import InboundSettings, ProxySettings
 
 HOME = {"HOME": "/nowhere"}
 FILES = {"certificate": "/c.pem", "key": "/k.pem"}
@@ -118,3 +118,27 @@ def test_a_typo_beside_a_password_is_named():
     error = refused({"upstreams": {"a": UPSTREAM | {"adress": "x"}}})
     assert "there is no setting proxy.upstreams.a.adress" in error.message
     assert error.hint == "did you mean proxy.upstreams.a.address?"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "protocol": "http",
+            "listen": "[::]:8443",
+            "tls": FILES | {"alpn": ["http/1.1"], "client_certificates": "required", "client_ca": "/ca.pem"},
+            "open_to": ["10.0.0.0/8", "2001:db8::/32"],
+            "trusted_proxies": "192.0.2.1",
+            "idle_timeout": 60,
+            "keepalive": 0,
+            "udp_address": "2001:db8::1",
+            "public_host": "vpn.example.org",
+            "public_port": 443,
+        },
+        {"protocol": "shadowsocks", "listen": "127.0.0.1:8388", "method": "aes-128-gcm", "max_connections": 5},
+    ],
+)
+def test_an_inbound_is_the_same_when_it_was_kept_in_the_database(fields):
+    settings = InboundSettings.model_validate(fields)
+    kept = InboundSettings.model_validate_json(settings.model_dump_json(exclude_unset=True))
+    assert (kept, kept.model_fields_set) == (settings, settings.model_fields_set)

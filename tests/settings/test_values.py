@@ -94,3 +94,7 @@ def test_sections_are_found_wherever_they_stand():
     assert section_in(list[Inner]) is Inner
     assert section_in(dict[str, list[int]]) is None
     assert section_in(int) is None
+
+
+def test_a_path_is_read_from_json():
+    assert TypeAdapter(AbsolutePath).validate_json('"/a/b"') == Path("/a/b")

@@ -43,7 +43,8 @@ def _to_endpoint_or_none(value: Any) -> Endpoint | None:
 def _to_absolute(value: Any) -> Any:
     if value == "":  # which pathlib takes for the working directory
         raise ValueError("a path")
-    return paths.absolute(value) if isinstance(value, (str, Path)) else value
+    # As text, for that is all that a path may be in JSON.
+    return str(paths.absolute(value)) if isinstance(value, (str, Path)) else value
 
 
 def _to_list(value: Any) -> Any:
