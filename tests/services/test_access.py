@@ -158,3 +158,10 @@ def test_where_clients_reach_an_inbound():
 async def test_an_address_of_one_link_only_is_in_no_link(access, alice, place):
     place.served = [PHONES, msgspec.structs.replace(PHONES, name="near", listen=Endpoint("fe80::1%eth0", 8388))]
     assert [each.inbound for each in (await access.links(alice)).links] == ["phones"]
+
+
+async def test_an_inbound_whose_port_nobody_knows_yet(access, alice, place):
+    place.served = [msgspec.structs.replace(PHONES, listen=Endpoint("192.0.2.1", 0)), MODERN]
+    assert [each.inbound for each in (await access.links(alice)).links] == ["modern"]
+    with pytest.raises(Conflict, match="nobody knows yet at which port phones will listen"):
+        await access.links(alice, inbound="phones")

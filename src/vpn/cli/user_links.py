@@ -104,4 +104,5 @@ def _check_some(found: dict[str, Any]) -> None:
     if hidden:
         problem = f"a link to {hidden} holds the password, which is known only while it is being set"
         raise NotFound("no_link", problem, f"add an inbound for apps: {_ADD}; or: vpn users passwd {user}")
-    raise NotFound("no_link", f"there is no inbound that {user} may use", f"add one: {_ADD}")
+    hint = f"add one: {_ADD}; or see whether {user} is kept to others: vpn users show {user}"
+    raise NotFound("no_link", f"there is no inbound that {user} may use", hint)

@@ -92,7 +92,7 @@ class AccessService:
 
         Raises:
             NotFound: there is no such inbound.
-            Conflict: the user may not use it, or its links need the password.
+            Conflict: the user may not use it, its links need the password, or nobody knows its port yet.
             Unavailable: the store cannot be read.
         """
         inbounds = self._place.as_served()
@@ -125,6 +125,9 @@ class AccessService:
         found = UserLinks(tuple(links), tuple(hidden))
         if inbound and found.need_password:
             raise _password_unknown(user, inbound)
+        if inbound and not reach(meant[0], self._place.server).port:
+            problem = f"nobody knows yet at which port {inbound} will listen: it is any free one"
+            raise Conflict("port_unknown", problem, f"start the daemon: vpn serve; or: vpn inbounds show {inbound}")
         return found
 
 
