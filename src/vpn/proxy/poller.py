@@ -147,9 +147,10 @@ class Poller:
             self._longest = took
         events = self._epoll.poll(self._patience(most, over), _BATCH)
         self.now = time.monotonic()
+        find, stale = handlers.get, self._stale
         for fd, mask in events:
-            handler = handlers.get(fd)
-            if handler is not None and fd not in self._stale:
+            handler = find(fd)
+            if handler is not None and fd not in stale:
                 try:
                     handler(mask)
                 except Exception as error:

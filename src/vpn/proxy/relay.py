@@ -22,7 +22,7 @@ from select import EPOLLERR, EPOLLPRI
 from vpn.domain.session import Session, Status
 from vpn.protocols.client_hello import HANDSHAKE
 from vpn.proxy.client import Client
-from vpn.proxy.core import Core
+from vpn.proxy.core import BUFFER, Core
 from vpn.proxy.pipes import SIZE, Pipe
 from vpn.proxy.poller import EDGE, ENDING, HANGUP, READ, READABLE, WRITE
 from vpn.proxy.shaping import Lane
@@ -154,7 +154,13 @@ class Relay:
         """Move what the source has; `mask` tells whether its end may follow closely."""
         if flow.pending or flow.pipe or flow.ended or self.session.ended:
             return
-        room = min(self._core.budget(self.client.account), flow.lane.allowance())
+        account = self.client.account
+        room = account.budget()
+        if room <= 0:
+            room = self._core.budget(account)  # it ends all that the user has
+        allowed = flow.lane.allowance()
+        if allowed < room:  # noqa: PLR1730 -- for every event, and a call costs more
+            room = allowed
         if not room:
             if not self.session.ended:
                 flow.lane.wait(flow, partial(self._take_turn, flow))
@@ -173,7 +179,7 @@ class Relay:
         core = self._core
         buffer = core.buffer
         for _ in range(BURST):
-            size = min(len(buffer), room)
+            size = BUFFER if room > BUFFER else room
             try:
                 count = flow.source.recv_into(buffer, size, DONTWAIT)
             except BlockingIOError:
@@ -348,7 +354,8 @@ class Relay:
             return
         session.end(status, reason, time.time())
         for flow in (self._up, self._down):
-            self._empty(flow)
+            if flow.pipe is not None:
+                self._empty(flow)
             flow.lane.cancel(flow)
             self._core.poller.close(flow.source)
         self._core.end(self)

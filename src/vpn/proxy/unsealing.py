@@ -48,7 +48,8 @@ class Unsealings:
     def __init__(self, core: Core, entry: Entry) -> None:
         self.core = core
         self.method: Method = method_of(entry.inbound.method)
-        self.inbound_key = base64.b64decode(entry.inbound.key) if self.method.identified else b""
+        self.identified = self.method.identified
+        self.inbound_key = base64.b64decode(entry.inbound.key) if self.identified else b""
         self.needed = needed(self.method)
         self.shared = shared(core)
         self.keyring = self.shared.keyring(self.method)
@@ -175,7 +176,7 @@ class Unsealing(Phase):
     def _recognise(self) -> bool:
         """Find out whose stream this is; whether more is wanted."""
         inbound = self._inbound
-        if inbound.method.identified:
+        if inbound.identified:
             key = inbound.keyring.named(named(inbound.method, inbound.inbound_key, self._held))
             outcome = self._attempt(key) if key is not None else None
             return self._recognised(Found(key, outcome) if key is not None and outcome is not None else None)
@@ -225,7 +226,7 @@ class Unsealing(Phase):
             return self._discard("user_banned")
         core.counters.accepted_remembered += 1
         core.bans.tried(key.user, source, True)
-        if not self._inbound.method.identified:
+        if not self._inbound.identified:
             self._inbound.shared.visitors.remember(self._source, key.user)
         self.session.user = key.user
         user = core.credentials.user(key.user)
