@@ -100,6 +100,12 @@ def test_what_is_wrong_with_standard_input_is_said(vpn, given, content, said):
     assert (result.code, said in result.err) == (3, True), result.err
 
 
+def test_what_is_no_text_is_none_in_every_locale(vpn, monkeypatch):
+    lenient = io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8", "surrogateescape")  # as in the locale C
+    monkeypatch.setattr(sys, "stdin", lenient)
+    assert "not UTF-8" in vpn("links", "parse").err
+
+
 def test_a_code_is_drawn_on_the_terminal(vpn, given):
     drawn = vpn("links", "qr", LINK).out
     assert set(drawn) <= set("█▀▄ \n")

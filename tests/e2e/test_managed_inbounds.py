@@ -151,7 +151,7 @@ def test_one_that_is_not_served_is_moved_or_removed(data_dir, echo_port):
             assert is_reached(free, echo_port)
             refused = daemon.vpn("inbounds", "edit", "one", "--listen", taken)
             assert refused.code == 7
-            assert "stop what uses it, or choose another address: vpn inbounds edit one" in refused.err
+            assert "stop what uses it, or choose another address, with --listen HOST:PORT" in refused.err
             assert is_reached(free, echo_port), "nothing has changed"
 
 
