@@ -321,6 +321,10 @@ async def test_so_many_a_minute_in_all(gate, change, path):
         ("198.51.100.7, 10.0.0.2", "198.51.100.7"),
         ("", "10.0.0.1"),
         ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("198.51.100.7:50001, 10.0.0.2:80", "198.51.100.7"),
+        ("[2001:db8::7]:50001", "2001:db8::/64"),
+        ("[2001:db8::7]", "2001:db8::/64"),
+        ("2001:db8::7", "2001:db8::/64"),
     ],
 )
 async def test_behind_a_web_server_the_client_counts(app, change, path, monkeypatch, forwarded, counted):

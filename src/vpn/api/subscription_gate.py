@@ -119,7 +119,7 @@ class SubscriptionGate:
         if lies_in(trusted, host):
             scheme = "https" if headers.get("x-forwarded-proto", "").lower() == "https" else scheme
             for hop in reversed(",".join(headers.getlist("x-forwarded-for")).split(",")):
-                host = hop.strip()[:64] or host
+                host = _without_port(hop.strip()[:64]) or host
                 if not lies_in(trusted, host):
                     break
         return source_subject(host), scheme
@@ -130,6 +130,14 @@ class SubscriptionGate:
         if self._subscriptions.settings.url or not _is_place(host):
             return ""
         return f"{scheme}://{host}"
+
+
+def _without_port(hop: str) -> str:
+    """A hop of X-Forwarded-For, to which some web servers append the client's port: each would be another source."""
+    host, colon, port = hop.rpartition(":")
+    if colon and port.isdecimal() and pack(hop) is None:
+        hop = host
+    return hop[1:-1] if hop.startswith("[") and hop.endswith("]") else hop
 
 
 def _is_place(text: str) -> bool:
