@@ -2,6 +2,7 @@ import socket
 
 import pytest
 
+from tests.support.servers import unused_port
 from vpn.domain.address import Endpoint
 from vpn.domain.inbound import Inbound
 from vpn.proxy import binding
@@ -40,15 +41,21 @@ def test_datagrams_come_to_the_same_address_and_port(host):
 def test_one_worker_is_given_the_socket_for_datagrams():
     bound = bind(phones(), 3)
     bound.number, bound.packets_number = 7, 8
-    assert [bound.listening(worker).numbers for worker in range(3)] == [(7,), (7, 8), (7,)]
-    assert [[number for number, _ in bound.served_by(worker)] for worker in range(3)] == [[7], [7, 8], [7]]
+    given = [bound.listening(worker).numbers for worker in range(3)]
+    assert sorted(given) == [(7,), (7,), (7, 8)]
+    assert [tuple(number for number, _ in bound.served_by(worker)) for worker in range(3)] == given
     bound.close()
+    other = bind(phones(), 3)
+    other.number, other.packets_number = 9, 8
+    has_it = given.index((7, 8))
+    assert other.listening(has_it).numbers == (9, 8), "what has come to one inbound of a method is known at all of them"
+    other.close()
 
 
 def test_a_port_that_is_taken_for_datagrams_only():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+        port = unused_port()
+        taken.bind(("127.0.0.1", port))
         with pytest.raises(OSError, match=r"in use \(UDP\)"):
             bind(phones(port), 1)
         mixed = bind(Inbound("main", "mixed", Endpoint("127.0.0.1", port)), 1)  # which is free, then

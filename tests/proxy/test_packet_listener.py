@@ -476,6 +476,24 @@ def test_a_replay_gets_nothing_and_moves_nothing(plane, method, source, which):
 
 @pytest.mark.parametrize("method", KINDS)
 @pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_replay_at_another_inbound_of_the_method(plane, method, which, ended):
+    with udp_echo() as port, phone(plane, method) as client, phone(plane, method) as elsewhere:
+        said = []
+        for data in (b"first", b"second"):
+            said.append(client.say(port, data))
+            assert client.hear()[2] == data
+        if ended:
+            end_all(plane)
+        elsewhere.sock.send(said[which])
+        counted(plane, "datagrams_replayed", 1)
+        elsewhere.silent()
+        elsewhere.say(port, b"of its own")
+        assert elsewhere.hear()[2] == b"of its own"
+
+
+@pytest.mark.parametrize("method", KINDS)
+@pytest.mark.parametrize("which", [0, 1])
 def test_a_replay_when_the_session_has_ended(plane, method, which):
     with udp_echo() as port, phone(plane, method) as client:
         said = [client.say(port, b"x"), client.say(port, b"y")]
@@ -608,7 +626,8 @@ def test_what_waits_is_bounded_over_all_sessions_of_a_user(plane, monkeypatch, w
         plane.until(lambda: len(plane.core.connections) == 5)
         end = phones[0].client.seal_raw(b"?")
         phones[0].sock.send(end)
-        plane.until(lambda: listener._recent._new and not listener._recent.fresh(end[:16]))
+        recent = listener._sessions.memory.recent
+        plane.until(lambda: recent._new and not recent.fresh(end[:16]))
         assert 80_000 < plane.do(lambda: plane.core.waiting.total) <= 100_000
         with udp_echo() as port, phone(plane, OLD, "bob", listener=listener) as bob:
             plane.limit()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from itertools import count
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -38,6 +39,7 @@ class Bound:
         self.number = 0
         """Tells the sockets from all that were opened before."""
         self.column = 0
+        self._packets_worker = _worker_of(wanted, len(sockets))
         self._endpoint = wanted.listen._replace(host=sockets[0].getsockname()[0], port=sockets[0].getsockname()[1])
         self.amend(wanted)
 
@@ -58,6 +60,7 @@ class Bound:
         """
         if self.packets is None and has_datagrams(wanted):
             self.packets = open_packets(self._endpoint, self.sockets[0].family)
+            self._packets_worker = _worker_of(wanted, len(self.sockets))
 
     def listening(self, worker: int) -> Listening:
         """What a worker is told."""
@@ -72,7 +75,7 @@ class Bound:
 
     def _serves(self, worker: int) -> bool:
         """Whether a worker is the one that has the socket for datagrams."""
-        return self.packets is not None and self.number % len(self.sockets) == worker
+        return self.packets is not None and self._packets_worker == worker
 
     def close(self) -> None:
         """Close our copies of the sockets."""
@@ -85,6 +88,12 @@ class Bound:
 def has_datagrams(inbound: Inbound) -> bool:
     """Whether clients of this inbound send datagrams to its port, too."""
     return inbound.protocol == "shadowsocks"
+
+
+def _worker_of(inbound: Inbound, workers: int) -> int:
+    """Who has the datagrams: all inbounds of a method have the same worker, or what was sent to one of them could be
+    played back at another."""
+    return crc32(inbound.method.encode()) % workers
 
 
 def open_packets(endpoint: Endpoint, family: int) -> socket.socket:

@@ -25,7 +25,6 @@ from vpn.proxy.core import Core
 from vpn.proxy.datagrams import BATCH
 from vpn.proxy.entry import Entry
 from vpn.proxy.keyring import Keyring, UserKey
-from vpn.proxy.packet_memory import Recent
 from vpn.proxy.packet_session import Peer
 from vpn.proxy.packet_sessions import PacketSessions
 from vpn.proxy.packet_socket import Local, PacketSocket, Source
@@ -49,7 +48,6 @@ class PacketListener:
         self._core = core
         self.sock = PacketSocket(sock)
         self._sessions = PacketSessions(core, self.sock)
-        self._recent = Recent()
         self._recognition = Recognition[bytes](core.poller, _RATE)
         self._waiting = 0  # bytes of what waits there
         self._retired = self._closed = False
@@ -182,7 +180,7 @@ class PacketListener:
             self._hear(key, (held[:8], key.user), held, held, packets.BLOCK, source, None)
             return
         salt = bytes(packet[: self._method.key_size])
-        if self._sessions.marks.known(salt) or not self._recent.fresh(salt):
+        if self._sessions.marks.known(salt) or not self._sessions.memory.recent.fresh(salt):
             self._core.counters.datagrams_replayed += 1
             return
         mark = (source, key.user)

@@ -112,3 +112,27 @@ class Past:
         """The window of a session that begins, which may be one that goes on."""
         kept = self._windows.get(mark)
         return kept[0] if kept is not None else Window()
+
+
+class PacketMemory:
+    """Which datagrams of a method have come, by whichever inbound: what is played back at another is known, too."""
+
+    def __init__(self) -> None:
+        self.recent = Recent()
+        self._live: dict[object, Window] = {}
+        self._past = Past()
+
+    def window(self, mark: object) -> Window:
+        """Which numbers have come of a session (SIP022), which may be new, live elsewhere, or have ended."""
+        live = self._live.get(mark)
+        return live if live is not None else self._past.recall(mark)
+
+    def keep(self, mark: object, window: Window) -> None:
+        """A session begins."""
+        self._live[mark] = window
+
+    def end(self, mark: object, window: Window, now: float) -> None:
+        """A session has ended."""
+        if self._live.get(mark) is window:
+            del self._live[mark]
+        self._past.keep(mark, window, now)

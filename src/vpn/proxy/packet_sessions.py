@@ -16,7 +16,7 @@ from vpn.proxy.accounts import source_key
 from vpn.proxy.client import Client
 from vpn.proxy.core import Core
 from vpn.proxy.entry import Entry
-from vpn.proxy.packet_memory import Marks, Past, Salts
+from vpn.proxy.packet_memory import Marks, PacketMemory, Salts
 from vpn.proxy.packet_session import PacketSession, Peer
 from vpn.proxy.packet_socket import Local, PacketSocket, Source
 from vpn.proxy.shadowsocks import shared
@@ -38,6 +38,8 @@ class PacketSessions:
     entry: Entry
     salts: Salts
     """Of answers."""
+    memory: PacketMemory
+    """Which datagrams have come, by this inbound and others."""
     _method: Method
 
     def __init__(self, core: Core, sock: PacketSocket) -> None:
@@ -50,7 +52,6 @@ class PacketSessions:
         self._there: Counter[str] = Counter()
         self._of: Counter[str] = Counter()
         self._refusals: dict[tuple[str, str, str], float] = {}
-        self._past = Past()
         self.marks = Marks(core.salts.own_key)
         self._emptied: Callable[[], None] | None = None
 
@@ -58,6 +59,7 @@ class PacketSessions:
         """Let sessions that begin from now on be of this inbound, which has this method."""
         self.entry = entry
         self._method = method
+        self.memory = shared(self._core).memory(method)
         self.salts = Salts(salt_size(method), self.marks if method.edition == 1 else None)
 
     def retire(self, emptied: Callable[[], None]) -> None:
@@ -92,7 +94,7 @@ class PacketSessions:
 
     def window(self, mark: object) -> Window:
         """Which numbers have come, of a session that does not live; it may have ended."""
-        return self._past.recall(mark)
+        return self.memory.window(mark)
 
     def cut(self, reason: str) -> None:
         """End all sessions."""
@@ -106,7 +108,7 @@ class PacketSessions:
             del self._by_source[session.source]
         self._leave(session.key.user, session.source[0])
         if self._method.edition == 2022:
-            self._past.keep(session.mark, session.window, self._core.poller.now)
+            self.memory.end(session.mark, session.window, self._core.poller.now)
         if self._emptied is not None and not self._sessions:
             self._emptied()
 
@@ -156,6 +158,8 @@ class PacketSessions:
         session = PacketSession(core, self._record(user, source), client, self, peer, seal)
         self._sessions[peer.mark] = session
         self._by_source[source] = session
+        if self._method.edition == 2022:
+            self.memory.keep(peer.mark, peer.window)
         self._enter(user, host)
         shared(core).visitors.remember(source_key(host)[0], user)
         core.connections.add(session)

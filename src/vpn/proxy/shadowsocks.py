@@ -7,6 +7,7 @@ from vpn.protocols.errors import ProtocolError
 from vpn.protocols.shadowsocks_header import Beginning
 from vpn.proxy.core import BUFFER, Core
 from vpn.proxy.keyring import Keyring
+from vpn.proxy.packet_memory import PacketMemory
 from vpn.proxy.recognition import Recognition
 from vpn.proxy.visitors import Visitors
 
@@ -20,6 +21,7 @@ class Shadowsocks:
     def __init__(self, core: Core) -> None:
         self._credentials = core.credentials
         self._keyrings: dict[str, Keyring] = {}
+        self._memories: dict[str, PacketMemory] = {}
         self.visitors = Visitors()
         self.recognition = Recognition[Beginning | ProtocolError](core.poller)
         self.scratch = memoryview(bytearray(SCRATCH))
@@ -29,6 +31,10 @@ class Shadowsocks:
         if method.name not in self._keyrings:
             self._keyrings[method.name] = Keyring(method, self._credentials)
         return self._keyrings[method.name]
+
+    def memory(self, method: Method) -> PacketMemory:
+        """Which datagrams of a method have come."""
+        return self._memories.setdefault(method.name, PacketMemory())
 
 
 def shared(core: Core) -> Shadowsocks:
