@@ -22,6 +22,22 @@ def opener_of(name):
     return client, begun.opener
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_the_first_chunk_is_opened_at_once_and_the_others_behind_it(name):
+    method, key, password = keys(name)
+    client = ShadowsocksClient(name, password, now=NOW)
+    stream = client.request("example.com", 443, b"hello")
+    begun = begin(method, key, stream, NOW)
+    end = begun.taken + begun.opener.length + 16
+    with pytest.raises(ProtocolError, match="broken_chunk"):
+        begun.opener.open_first(stream[begun.taken : end - 1] + bytes([stream[end - 1] ^ 1]))
+    first = begun.opener.open_first(stream[begun.taken : end])
+    assert b"example.com" + (443).to_bytes(2, "big") in first
+    rest, left = open_pieces(begun.opener, [stream[end:] + client.send(b" world")])
+    assert (first + rest).endswith(b"hello world")
+    assert left == b""
+
+
 def open_pieces(opener, pieces, room=100_000):
     """Feed an opener as a stream does; returns what it opened, and what it left."""
     left, opened = b"", b""
