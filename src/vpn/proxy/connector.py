@@ -11,7 +11,6 @@ import errno
 import socket
 import time
 from collections.abc import Callable
-from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +164,7 @@ class Connector:
         self._attempts[sock] = address
         # Loopback connects at once. Otherwise WRITE tells when, and stays: edge-triggered, it costs nothing.
         events = READ | EDGE if code == 0 else READ | WRITE | EDGE
-        self._core.poller.register(sock.fileno(), partial(self._on_event, sock), events)
+        self._core.poller.register(sock.fileno(), lambda mask: self._on_event(sock, mask), events)
         if code == 0:
             self._won(sock, 0)
         return True

@@ -98,8 +98,8 @@ class Relay:
         """
         core = self._core
         core.connections.add(self)
-        core.poller.hand_over(self._up.source.fileno(), partial(self._on_event, self._up, self._down))
-        core.poller.hand_over(self._down.source.fileno(), partial(self._on_event, self._down, self._up))
+        core.poller.hand_over(self._up.source.fileno(), self._on_client)
+        core.poller.hand_over(self._down.source.fileno(), self._on_remote)
         if (early or late) and not core.budget(self.client.account):
             return  # many may have come with a little each since they were let in
         if early:
@@ -134,7 +134,13 @@ class Relay:
         """Close both sides at once, in a way that neither takes for a proper end."""
         self._break(reason, "closed")
 
-    def _on_event(self, outward: _Flow, inward: _Flow, mask: int) -> None:
+    def _on_client(self, mask: int) -> None:
+        self._on_event(mask, self._up, self._down)
+
+    def _on_remote(self, mask: int) -> None:
+        self._on_event(mask, self._down, self._up)
+
+    def _on_event(self, mask: int, outward: _Flow, inward: _Flow) -> None:
         """Something happened on a stream that is the source of `outward` and the sink of `inward`."""
         self.deadline = self._core.poller.now + self._patience
         if mask & WRITE and (inward.pending or inward.pipe):
