@@ -47,6 +47,13 @@ def test_a_salt_is_taken_once_by_all_workers_together(memory):
     assert one.fresh(b"c" * 32)
 
 
+def test_our_own_salts_are_nobodys_for_all_workers(memory):
+    one, other = Salts(memory, 0), Salts(memory, 1)
+    one.note(b"a" * 32)
+    assert not one.fresh(b"a" * 32)
+    assert not other.fresh(b"a" * 32)
+
+
 def test_of_two_processes_that_are_given_the_same_salt_never_both_take_it(memory):
     racers = [
         subprocess.Popen(

@@ -6,17 +6,19 @@ import base64
 import hashlib
 
 from blake3 import blake3
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vpn.domain.shadowsocks import Method
 
 TAG = 16
 """Bytes that sealing adds."""
-_SUBKEY = b"ss-subkey"
-_SHA1 = hashes.SHA1()  # noqa: S303 -- as specified; HKDF does not need it to be free of collisions
+_sha1 = hashlib.sha1  # as specified; HKDF does not need it to be free of collisions
+_FIRST, _SECOND = b"ss-subkey\x01", b"ss-subkey\x02"
+_BLOCK = 64  # bytes that SHA-1 takes at a time
+_DIGEST = 20
+_ZERO = b"\0"
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))  # of HMAC (RFC 2104)
 _SESSION_SUBKEY = "shadowsocks 2022 session subkey"
 _IDENTITY_SUBKEY = "shadowsocks 2022 identity subkey"
 
@@ -45,7 +47,21 @@ def session_key(method: Method, key: bytes, salt: bytes) -> bytes:
     """The key of one session: of a TCP stream's direction, or a datagram (SIP004) or UDP session (SIP022)."""
     if method.edition == 2022:
         return blake3(key + salt, derive_key_context=_SESSION_SUBKEY).digest(method.key_size)
-    return HKDF(_SHA1, method.key_size, salt, _SUBKEY).derive(key)
+    return _derived(key, salt, method.key_size)
+
+
+def _derived(key: bytes, salt: bytes, size: int) -> bytes:
+    """HKDF (RFC 5869) with SHA-1, as SIP004 says, of at most 64 bytes of salt to at most 40 bytes.
+
+    Every connection needs two of these, and a trial one: HMAC is written out, for that is half of the time.
+    """
+    block = salt.ljust(_BLOCK, _ZERO)
+    block = _sha1(block.translate(_OUTER) + _sha1(block.translate(_INNER) + key).digest()).digest().ljust(_BLOCK, _ZERO)
+    inner, outer = block.translate(_INNER), block.translate(_OUTER)
+    derived = _sha1(outer + _sha1(inner + _FIRST).digest()).digest()
+    if size > _DIGEST:
+        derived += _sha1(outer + _sha1(inner + derived + _SECOND).digest()).digest()
+    return derived[:size]
 
 
 def sealing(method: Method, key: bytes) -> AEAD:
