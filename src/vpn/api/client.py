@@ -5,59 +5,36 @@ Nothing heavy is imported here: a command must be done before its user has notic
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-TIMEOUT = 30.0  # seconds for one request
+from vpn.api.requester import (
+    MOST_SILENT,
+    PAGE,
+    TIMEOUT,
+    APIError,
+    Requester,
+    Stream,
+    Transport,
+    Unreachable,
+    parse_events,
+    query_of,
+)
+
+__all__ = ["MOST_SILENT", "PAGE", "TIMEOUT", "APIError", "Client", "Stream", "Transport", "Unreachable", "parse_events"]
+
 PATIENCE = 330.0  # seconds for one that hashes thousands of passwords
-PAGE = 1000  # things fetched at a time
 EXPORTED = 20_000  # sessions fetched at a time, to be written somewhere
-
-Transport = Callable[[str, str, bytes], tuple[int, bytes]]
-"""Method, path with query, body; answered with status and body."""
-
-Stream = Callable[[str, str], tuple[int, Generator[bytes, None, None]]]
-"""Method, path with query; answered with status and pieces of a body that may go on for ever.
-
-Closing the generator closes the connection; it raises Unreachable where the server breaks off or falls silent.
-"""
-
-MOST_SILENT = 45.0  # seconds; a stream says something every fifteen
 
 _OUTLINE = "/api/outline"
 _POLICY = "/api/policy"
 _SESSIONS = "/api/sessions"
 
 
-class APIError(Exception):
-    """The API said no. `status` is its HTTP status."""
-
-    def __init__(self, status: int, code: str, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.hint = hint
-
-
-class Unreachable(Exception):
-    """There is no API to talk to, or it broke off. Carries what, and how to mend it."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
-class Client:
+class Client(Requester):
     """The API's operations."""
-
-    def __init__(self, transport: Transport, stream: Stream | None = None) -> None:
-        self._transport = transport
-        self._stream = stream
 
     def status(self) -> dict[str, Any]:
         """The daemon's state."""
@@ -106,7 +83,7 @@ class Client:
 
     def user_links(self, name: str, *, inbound: str = "", format: str = "") -> dict[str, Any]:
         """A user's links; with a format, as a document, too."""
-        return self._request("GET", f"{_user(name)}/links?{_query({'inbound': inbound, 'format': format})}")
+        return self._request("GET", f"{_user(name)}/links?{query_of({'inbound': inbound, 'format': format})}")
 
     def renew_user_links(self, name: str) -> dict[str, Any]:
         """Give a user another key; the answer holds the links."""
@@ -210,13 +187,13 @@ class Client:
 
     def live_sessions(self, **where: Any) -> list[dict[str, Any]]:
         """The live sessions meant; `where` is of the filters and the order of the API."""
-        query = _query(where)
+        query = query_of(where)
         sessions: list[dict[str, Any]] = self._call(list, "GET", f"/api/sessions/active?{query}")
         return sessions
 
     def follow_sessions(self, **where: Any) -> Iterator[dict[str, Any]]:
         """What is new about the live sessions meant, once a second, until the daemon stops."""
-        return self.follow(f"/api/events?{_query({'topics': 'sessions'} | where)}")
+        return self.follow(f"/api/events?{query_of({'topics': 'sessions'} | where)}")
 
     def terminate_session(self, id: str) -> dict[str, Any]:
         """Close a live session."""
@@ -230,7 +207,7 @@ class Client:
         """So many sessions, live and past, fetched page by page; `where` is of the API's filters and its order."""
         cursor = ""
         while limit > 0:
-            query = _query(where | {"page_size": min(limit, PAGE), "cursor": cursor})
+            query = query_of(where | {"page_size": min(limit, PAGE), "cursor": cursor})
             page = self._request("GET", f"{_SESSIONS}/history?{query}")
             yield from page["data"]
             limit, cursor = limit - len(page["data"]), page["next_cursor"]
@@ -245,7 +222,7 @@ class Client:
         """All sessions, the newest first, fetched some thousands at a time; `where` is of the API's filters."""
         after, lines = "", [b""]
         while lines:
-            query = _query(where | {"format": "jsonl", "limit": EXPORTED, "after": after})
+            query = query_of(where | {"format": "jsonl", "limit": EXPORTED, "after": after})
             lines = self._content("GET", f"{_SESSIONS}/export?{query}").splitlines()
             for line in lines:
                 session = json.loads(line)
@@ -256,18 +233,18 @@ class Client:
 
     def session_stats(self, where: dict[str, Any]) -> dict[str, Any]:
         """What all sessions of a range come to; `where` is of since, from, to, hours and top."""
-        return self._request("GET", f"/api/sessions/stats?{_query(where)}")
+        return self._request("GET", f"/api/sessions/stats?{query_of(where)}")
 
     def traffic(self, where: dict[str, Any]) -> dict[str, Any]:
         """Sessions and bytes over the time; `where` is of since, from, to, by, user, destination and inbound."""
-        return self._request("GET", f"/api/stats/traffic?{_query(where)}")
+        return self._request("GET", f"/api/stats/traffic?{query_of(where)}")
 
     def ranking(self, what: str, where: dict[str, Any]) -> dict[str, Any]:
         """The first of users, destinations, inbounds, protocols or reasons.
 
         `where` is of since, from, to, limit and sort.
         """
-        return self._request("GET", f"/api/stats/{what}?{_query(where)}")
+        return self._request("GET", f"/api/stats/{what}?{query_of(where)}")
 
     def groups(self, search: str = "") -> Iterator[dict[str, Any]]:
         """All groups by name."""
@@ -322,100 +299,12 @@ class Client:
 
     def log_lines(self, limit: int, **where: Any) -> list[dict[str, Any]]:
         """The newest lines of the log, the oldest first; `where` is of level, area, user, text and after."""
-        lines: list[dict[str, Any]] = self._request("GET", f"/api/logs?{_query(where | {'limit': limit})}")["data"]
+        lines: list[dict[str, Any]] = self._request("GET", f"/api/logs?{query_of(where | {'limit': limit})}")["data"]
         return lines
 
     def follow_log(self, limit: int, **where: Any) -> Iterator[dict[str, Any]]:
         """Lines of the log as they come, with so many from before, as `follow` gives them."""
-        return self.follow(f"/api/logs/stream?{_query(where | {'limit': limit})}")
-
-    def follow(self, target: str) -> Iterator[dict[str, Any]]:
-        """What a stream of the API tells, until the daemon stops; `target` is path and query.
-
-        Where this program was too slow, ``{"dropped": 12}`` stands for what it was not told.
-
-        Raises:
-            Unreachable: there is no daemon, or it broke off.
-        """
-        if self._stream is None:
-            raise Unreachable("this needs a daemon", "start one with: vpn serve")
-        status, pieces = self._stream("GET", target)
-        if status != 200:
-            raise _refusal(status, b"".join(pieces))
-        try:
-            for name, data in parse_events(pieces):
-                if name == "end":
-                    return
-                yield json.loads(data)
-        finally:
-            pieces.close()
-        raise Unreachable("the daemon broke off", "its log may say why; try again")
-
-    def _pages(self, path: str, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        number, pages = 1, 1
-        while number <= pages:
-            page = self._request("GET", f"{path}?{_query({'page': number, 'page_size': PAGE} | where)}")
-            yield from page["data"]
-            number, pages = number + 1, page["total_pages"]
-
-    def _request(self, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        content: dict[str, Any] = self._call(dict, method, target, body)
-        return content
-
-    def _call(self, kind: type, method: str, target: str, body: dict[str, Any] | None = None) -> Any:
-        answer = self._content(method, target, body)
-        with contextlib.suppress(ValueError):
-            content = json.loads(answer or b"{}")
-            if isinstance(content, kind):
-                return content
-        raise _refusal(200, answer)
-
-    def _content(self, method: str, target: str, body: dict[str, Any] | None = None) -> bytes:
-        status, answer = self._transport(method, target, b"" if body is None else json.dumps(body).encode())
-        if 200 <= status < 300:
-            return answer
-        raise _refusal(status, answer)
-
-
-def parse_events(pieces: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """Name and data of server-sent events, from pieces cut anywhere (HTML standard, 9.2.6).
-
-    What stands at the end without the blank line after it is no event.
-    """
-    name, data = "", ""
-    buffer = b""
-    for piece in pieces:
-        *lines, buffer = (buffer + piece).split(b"\n")
-        for line in lines:
-            field, _, value = line.rstrip(b"\r").decode(errors="replace").partition(":")
-            if field == "event":
-                name = value.removeprefix(" ")
-            elif field == "data":
-                data += value.removeprefix(" ")
-            elif not field and not value:
-                if data or name:
-                    yield name, data
-                name, data = "", ""
-
-
-def _refusal(status: int, answer: bytes) -> APIError:
-    try:
-        content = json.loads(answer or b"{}")
-    except ValueError:
-        content = None
-    error = content if isinstance(content, dict) else {}
-    return APIError(
-        status,
-        str(error.get("code", "unknown")),
-        str(error.get("message", f"the server answered {status}")),
-        str(error.get("hint", "is this the address of a vpn daemon?")),
-    )
-
-
-def _query(said: dict[str, Any]) -> str:
-    """A query of what is said: neither nothing nor the empty text is."""
-    said = {key: str(value).lower() if isinstance(value, bool) else value for key, value in said.items()}
-    return urlencode({key: value for key, value in said.items() if value not in ("", None)})
+        return self.follow(f"/api/logs/stream?{query_of(where | {'limit': limit})}")
 
 
 def _group(name: str) -> str:
