@@ -353,3 +353,21 @@ async def test_what_cannot_be_told_to_workers_changes_nothing(house, inbounds, m
         patch.setattr(house.snapshots, "publish", away)
         await service.remove("phones")
     assert sorted(named(service)) == ["main"]
+
+
+async def test_a_key_and_what_goes_with_it_are_kept_together_or_not_at_all(house, inbounds):  # noqa: F811
+    await house.start(**OPEN, listen="127.0.0.1:0")
+    service = inbounds()
+    phones = {"protocol": "shadowsocks", "listen": "127.0.0.1:0", "method": METHOD}
+    key, other = "AAAAAAAAAAAAAAAAAAAAAA==", "BBBBBBBBBBBBBBBBBBBBBA=="
+    await service.add("phones", phones, key=key)
+    await service.add("tablets", phones, key=other)
+    with pytest.raises(Conflict, match="already"):
+        await service.edit("tablets", {"max_connections": 7}, key=key)
+    await house.data_plane.load()
+    stored = {inbound.name: (inbound.key, inbound.max_connections) for inbound in house.data_plane.wanted}
+    assert stored["tablets"] == (other, 0)
+    assert (await service.edit("tablets", {"max_connections": 7}, key="CCCCCCCCCCCCCCCCCCCCCA==")).settings
+    await house.data_plane.load()
+    stored = {inbound.name: (inbound.key, inbound.max_connections) for inbound in house.data_plane.wanted}
+    assert stored["tablets"] == ("CCCCCCCCCCCCCCCCCCCCCA==", 7)

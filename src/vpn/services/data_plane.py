@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -19,7 +19,7 @@ from vpn.proxy.binding import Bound
 from vpn.proxy.supervisor import Supervisor
 from vpn.proxy.tls import client_context, server_context
 from vpn.services.bans import BanService
-from vpn.services.inbound_register import InboundRegister, Managed
+from vpn.services.inbound_register import NO_KEYS, InboundRegister, Managed
 from vpn.services.policy import PolicyService
 from vpn.services.shaping import Shaping
 from vpn.services.snapshots import Snapshots
@@ -166,19 +166,22 @@ class DataPlane:
         """Whether there is an inbound whose clients have keys."""
         return _speak_shadowsocks(self._wanted)
 
-    async def manage(self, managed: Managed, store: Callable[[], Awaitable[None]], changed: str) -> None:
+    async def manage(
+        self, managed: Managed, store: Callable[[], Awaitable[None]], changed: str, keys: Mapping[str, str] = NO_KEYS
+    ) -> None:
         """Let these inbounds be managed by commands, and no others.
 
         Args:
             store: keeps the change, once it is certain that it can be done.
             changed: the one that is new, or another than before.
+            keys: by name of the inbound, those that are to be others.
 
         Raises:
             Invalid: a certificate cannot be used; nothing has changed.
             Unavailable: its port cannot be had, or the store cannot be written; nothing has changed.
         """
         async with self._order:
-            wanted = await self._register.wanted(self._settings.proxy, managed)
+            wanted = await self._register.wanted(self._settings.proxy, managed, keys)
             check_certificates(inbound for inbound in wanted if inbound.name == changed)
             supervisor = self._supervisor
             if supervisor is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 
 import msgspec
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from vpn.store.inbounds import InboundStore
 from vpn.store.sealed import SecretStore, owner_of_inbound
 
 Managed = Mapping[str, InboundSettings]
+NO_KEYS: Mapping[str, str] = MappingProxyType({})
 
 
 class InboundRegister:
@@ -48,39 +50,41 @@ class InboundRegister:
                 raise Unavailable("inbound_unreadable", problem, "was it written by a newer version?") from None
         self.managed = managed
 
-    async def wanted(self, proxy: ProxySettings, managed: Managed | None = None) -> list[Inbound]:
+    async def wanted(
+        self, proxy: ProxySettings, managed: Managed | None = None, keys: Mapping[str, str] = NO_KEYS
+    ) -> list[Inbound]:
         """All inbounds that there are to be, with their keys; a key that is missing is made.
 
         Args:
             managed: those that are to be added by commands; None: as they are now.
+            keys: by name of the inbound, those that are to be others.
         """
         inbounds = with_managed(proxy, self.managed if managed is None else managed)
-        return [await self._with_key(inbound) for inbound in inbounds]
+        return [
+            msgspec.structs.replace(inbound, key=keys[inbound.name])
+            if inbound.name in keys
+            else await self._with_key(inbound)
+            for inbound in inbounds
+        ]
 
-    async def put(self, name: str, settings: InboundSettings) -> None:
-        """Keep an inbound."""
-        await self._store.put(name, settings.model_dump_json(exclude_unset=True), self._clock())
+    async def put(self, name: str, settings: InboundSettings, key: tuple[Method, str] | None = None) -> None:
+        """Keep an inbound, and the key that it is to have for a method, if it is given one.
+
+        Raises:
+            Conflict: another inbound has this key; nothing is kept.
+        """
+        also = None
+        if key is not None:
+            kind, secret = key[0].name, key[1]
+            owner = owner_of_inbound(name)
+            also = partial(self._secrets.replace, owner=owner, kind=kind, secret=secret)
+        await self._store.put(name, settings.model_dump_json(exclude_unset=True), self._clock(), also)
         self.managed = {**self.managed, name: settings}
 
     async def remove(self, name: str) -> None:
         """Keep an inbound no longer, nor its keys."""
         await self._store.remove(name)
         self.managed = {other: settings for other, settings in self.managed.items() if other != name}
-
-    async def key(self, name: str, method: Method) -> str | None:
-        """The key that an inbound has for a method."""
-        return await self._secrets.get(owner_of_inbound(name), method.name)
-
-    async def put_key(self, name: str, method: Method, key: str | None) -> None:
-        """Let an inbound have this key for a method; None: it has none, until it needs one.
-
-        Raises:
-            Conflict: another inbound has it.
-        """
-        if key is None:
-            await self._secrets.remove(owner_of_inbound(name), method.name)
-        else:
-            await self._secrets.put(owner_of_inbound(name), method.name, key)
 
     async def _with_key(self, inbound: Inbound) -> Inbound:
         method = METHODS.get(inbound.method)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,10 +12,10 @@ from pydantic import ValidationError
 
 from vpn.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from vpn.domain.inbound import Inbound
-from vpn.domain.shadowsocks import DEFAULT_METHOD, check_key, method_of
+from vpn.domain.shadowsocks import DEFAULT_METHOD, Method, check_key, method_of
 from vpn.services.access import Reach, reach
 from vpn.services.data_plane import DataPlane
-from vpn.services.inbound_register import InboundRegister
+from vpn.services.inbound_register import NO_KEYS, InboundRegister
 from vpn.settings.problems import problems_of
 from vpn.settings.proxy import MOST_INBOUNDS, InboundSettings
 from vpn.settings.values import check_name
@@ -130,29 +129,16 @@ class InboundService:
         self._check_address(name, settings)
         managed = {**self._register.managed, name: settings}
         before = self._register.managed.get(name)
+        own = (_method_with_key(settings, key), key) if key is not None else None
+        store = partial(self._register.put, name, settings, own)
         try:
-            async with self._key_put(name, settings, key) if key is not None else contextlib.nullcontext():
-                await self._data_plane.manage(managed, partial(self._register.put, name, settings), name)
+            await self._data_plane.manage(managed, store, name, {name: key} if key is not None else NO_KEYS)
         except Unavailable as error:
             if error.code == "cannot_listen" and _same_port(before, settings):
                 hint = f"if {name} itself uses it, by another address: remove it and add it again, or take another port"
                 raise Unavailable(error.code, error.message, hint) from None
             raise
         return self.get(name)
-
-    @contextlib.asynccontextmanager
-    async def _key_put(self, name: str, settings: InboundSettings, key: str) -> AsyncIterator[None]:
-        """The inbound has this key, unless what follows fails."""
-        method = method_of(settings.method or DEFAULT_METHOD) if settings.protocol == "shadowsocks" else None
-        if method is None or not method.identified:
-            raise Invalid("no_key", "this inbound has no key of its own", "leave the key out: every user has one")
-        before = await self._register.key(name, method)
-        await self._register.put_key(name, method, check_key(method, key))
-        try:
-            yield
-        except BaseException:
-            await self._register.put_key(name, method, before)
-            raise
 
     def _check_address(self, name: str, settings: InboundSettings) -> None:
         """Also without a daemon, when nothing is opened."""
@@ -174,6 +160,19 @@ class InboundService:
             problem = f"the inbound {name} comes from the settings"
             raise Conflict("inbound_not_managed", problem, "change the settings, and then: vpn reload")
         return settings
+
+
+def _method_with_key(settings: InboundSettings, key: str) -> Method:
+    """The method that this key is for.
+
+    Raises:
+        Invalid: it is no key for that, or the inbound has none.
+    """
+    method = method_of(settings.method or DEFAULT_METHOD) if settings.protocol == "shadowsocks" else None
+    if method is None or not method.identified:
+        raise Invalid("no_key", "this inbound has no key of its own", "leave the key out: every user has one")
+    check_key(method, key)
+    return method
 
 
 def _same_port(before: InboundSettings | None, after: InboundSettings) -> bool:

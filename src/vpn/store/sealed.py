@@ -77,10 +77,14 @@ class SecretStore:
         Raises:
             Conflict: another owner has it.
         """
+        async with self._database.begin_writing() as connection:
+            await self.replace(connection, owner, kind, secret)
+
+    async def replace(self, connection: AsyncConnection, owner: str, kind: str, secret: str) -> None:
+        """As `put`, in a transaction of somebody else's."""
         try:
-            async with self._database.begin_writing() as connection:
-                await connection.execute(delete(secrets).where(secrets.c.owner == owner, secrets.c.kind == kind))
-                await self._write(connection, kind, {owner: secret})
+            await connection.execute(delete(secrets).where(secrets.c.owner == owner, secrets.c.kind == kind))
+            await self._write(connection, kind, {owner: secret})
         except IntegrityError:
             raise Conflict("secret_in_use", f"somebody else has this {kind} secret already", "choose another") from None
 
