@@ -28,6 +28,18 @@ def test_all_together_are_bounded():
     assert ask(rates, "3", 30.001, total=2) == 0
 
 
+def test_who_is_no_stranger_is_not_shut_out_by_strangers():
+    rates = RequestRates()
+    assert ask(rates, "known", 0, total=2) == 0
+    rates.welcome("known")
+    assert [ask(rates, str(number), 0, total=2) for number in range(2)] == [0, 30]
+    assert [ask(rates, "known", 0, total=2) for _ in range(3)] == [0, 0, 20], "the own rate holds all the same"
+    for number in range(MOST_SOURCES):
+        rates.welcome(f"another {number}")
+    assert ask(rates, "known", 60, total=1) == 0
+    assert ask(rates, "known", 60, total=1) > 0, "forgotten"
+
+
 def test_what_is_refused_is_not_paid_for():
     rates = RequestRates()
     for _ in range(10):

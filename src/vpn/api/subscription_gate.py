@@ -91,6 +91,7 @@ class SubscriptionGate:
         user = await self._subscriptions.find(token) if settings.enabled else None
         if user is None:
             return Response(status_code=404)
+        self._rates.welcome(source)
         url = self._subscriptions.url(token, self._base(scheme, headers))
         said = QueryParams(scope["query_string"]).get("format", "")
         wanted = said or format_for(headers.get("user-agent", ""), headers.get("accept", ""))

@@ -15,24 +15,36 @@ class _Bucket(NamedTuple):
 
 
 class RequestRates:
-    """Token buckets, one for each source and one for all. `now` is any clock in seconds that does not go back."""
+    """Token buckets, one for each source and one for all strangers. `now` is any clock in seconds that never goes back.
+
+    Who is no stranger has to do with the own bucket alone, so a crowd of strangers does not shut them out.
+    """
 
     def __init__(self) -> None:
         self._sources: dict[str, _Bucket] = {}
         self._all: _Bucket | None = None
+        self._familiar: dict[str, None] = {}
+
+    def welcome(self, source: str) -> None:
+        """A source is no stranger: it has asked for what only few know."""
+        self._familiar.pop(source, None)
+        if len(self._familiar) >= MOST_SOURCES:
+            del self._familiar[next(iter(self._familiar))]
+        self._familiar[source] = None
 
     def wait(self, source: str, now: float, *, each: int, total: int) -> float:
         """Seconds until a request of this source may be made; 0: now, and it counts as made.
 
         Args:
             each: requests a minute of one source; as many may come at once.
-            total: requests a minute of all sources.
+            total: requests a minute of all strangers.
         """
         own = _filled(self._sources.get(source), each, now)
         everybody = _filled(self._all, total, now)
-        wait = max(_missing(own, each), _missing(everybody, total))
+        stranger = source not in self._familiar
+        wait = max(_missing(own, each), _missing(everybody, total) if stranger else 0.0)
         paid = 0.0 if wait else 1.0
-        self._all = everybody._replace(tokens=everybody.tokens - paid)
+        self._all = everybody._replace(tokens=everybody.tokens - (paid if stranger else 0.0))
         if source not in self._sources and len(self._sources) >= MOST_SOURCES:
             del self._sources[next(iter(self._sources))]
         self._sources[source] = own._replace(tokens=own.tokens - paid)

@@ -57,7 +57,9 @@ class SubscriptionSettings(Section):
     support_url: Link = Field("", description="Where users find help; clients and the page show it.")
     update_interval: int = Field(12, ge=1, le=8760, description="Hours after which clients fetch it again.")
     rate: int = Field(60, ge=1, le=100_000, description="Requests a minute from one address, or IPv6 /64.")
-    total_rate: int = Field(1200, ge=1, le=1_000_000, description="Requests a minute from all of them together.")
+    total_rate: int = Field(
+        1200, ge=1, le=1_000_000, description="Requests a minute from all together that have not shown a right URL yet."
+    )
     trusted_proxies: Networks = Field(
         default_factory=list,
         description="Web servers before the API, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
