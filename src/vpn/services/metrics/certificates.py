@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cryptography import x509
-
 from vpn.domain.inbound import Inbound
 
 _Known = tuple[int, float]
@@ -27,6 +25,8 @@ class Certificates:
 
     def _read(self, path: str) -> _Known:
         """The first certificate of a file is the inbound's own; 0.0: there is none."""
+        from cryptography import x509  # noqa: PLC0415 -- 8 MB, which a daemon without TLS does without
+
         try:
             changed = Path(path).stat().st_mtime_ns
             if path in self._known and self._known[path][0] == changed:
