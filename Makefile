@@ -31,7 +31,7 @@ format: $(VENV)/installed-dev ## Let ruff lay the code out
 test-deps: ## Install the programs of the system that tests use (Debian, as root)
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends curl dante-client ncat openssl prometheus proxychains4 python3-venv \
-		shadowsocks-libev zbar-tools
+		librsvg2-bin shadowsocks-libev zbar-tools
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 	command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt-get install -y -qq --no-install-recommends chromium
 
