@@ -38,18 +38,6 @@ def test_a_svg_is_a_document():
     assert 'fill="#fff"' in text
 
 
-def test_an_element_of_a_page_is_read(tmp_path):
-    find_program("rsvg-convert")
-    element = qr.inline_svg(LINK)
-    assert element.startswith("<svg ")
-    assert "viewBox=" in element
-    assert " width=" not in element
-    assert " style=" not in element  # which a strict Content-Security-Policy forbids
-    (tmp_path / "x.svg").write_text(element.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
-    assert run_program("rsvg-convert", "-w400", "-o", str(tmp_path / "x.png"), str(tmp_path / "x.svg")).code == 0
-    assert scan((tmp_path / "x.png").read_bytes()) == LINK
-
-
 def test_light_is_drawn_and_all_around():
     lines = qr.terminal("x").split("\n")
     assert set("".join(lines)) <= set("█▀▄ ")
@@ -61,6 +49,6 @@ def test_light_is_drawn_and_all_around():
 
 def test_what_does_not_fit():
     for text in ("", "a" * (qr.LONGEST + 1), "\ud800", zlib.compress(b"").hex() * 500):
-        for draw in (qr.terminal, qr.svg, qr.inline_svg, qr.png):
+        for draw in (qr.terminal, qr.svg, qr.png):
             with pytest.raises(Invalid):
                 draw(text)

@@ -43,15 +43,6 @@ def svg(text: str) -> str:
     return made.getvalue().decode()
 
 
-def inline_svg(text: str) -> str:
-    """The same as an element of an HTML page, which says how large it is there.
-
-    Raises:
-        Invalid: the text is empty, or too long.
-    """
-    return _code(text).svg_inline(border=QUIET, dark="#000", light="#fff", omitsize=True)
-
-
 def png(text: str) -> bytes:
     """A code as a PNG picture.
 

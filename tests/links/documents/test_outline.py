@@ -11,14 +11,12 @@ def test_the_first_server_that_outline_can_use(nodes):
         "password": "1e3",
         "method": "chacha20-ietf-poly1305",
     }
-    assert outline.write_line(several) == ("ss://Y2hhY2hhMjAtaWV0Zi1wb2x5MTMwNToxZTM@a.test:8388/?outline=1#old")
 
 
 def test_where_there_is_none_it_is_told_why(nodes):
-    for write in (outline.write_json, outline.write_line):
-        error = json.loads(write([nodes["new"]]))["error"]
-        assert "no server" in error["message"]
-        assert error["details"]
+    error = json.loads(outline.write_json([nodes["new"]]))["error"]
+    assert "no server" in error["message"]
+    assert error["details"]
 
 
 def test_an_error():

@@ -8,10 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import msgspec
-
 from vpn.domain.shadowsocks import method_of
-from vpn.links import shadowsocks
 from vpn.links.documents.nodes import Node, named
 from vpn.links.documents.profile import Usage
 from vpn.links.shadowsocks import ShadowsocksLink
@@ -23,14 +20,6 @@ def write_json(nodes: Sequence[Node], _usage: Usage | None = None) -> str:
     if link is None:
         return _nothing()
     return json.dumps({"server": link.host, "server_port": link.port, "password": link.password, "method": link.method})
-
-
-def write_line(nodes: Sequence[Node], _usage: Usage | None = None) -> str:
-    """The same as a link, which older versions read, too."""
-    link = _usable(nodes)
-    if link is None:
-        return _nothing()
-    return shadowsocks.build(msgspec.structs.replace(link, outline=True))
 
 
 def write_error(message: str, details: str = "") -> str:
