@@ -310,6 +310,7 @@ async def test_a_crowd_is_drawn_one_page_at_a_time_and_each_code_once(house, pat
 async def test_so_many_a_minute_in_all(gate, change, path):
     change(total_rate=2)
     assert [(await ask(gate, path, source=f"192.0.2.{each}")).status for each in range(3)] == [200, 200, 429]
+    assert (await ask(gate, path, source="192.0.2.0")).status == 200, "who has shown a right URL is no stranger"
 
 
 @pytest.mark.parametrize(
